@@ -1,0 +1,145 @@
+"""What goes wrong in student code, told as an outcome, a place and a hint that a first-year can act on."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import traceback
+from dataclasses import dataclass
+
+import torch
+
+from harness.protocol import Outcome
+
+SCRATCH_FOLDER = os.environ.get("TMPDIR", "/tmp")  # noqa: S108  a sandbox has a /tmp of its own
+SUBMISSION_FOLDER = f"{SCRATCH_FOLDER}/submission"
+
+
+class Finding(Exception):  # noqa: N818  a finding about a submission, not an error of ours
+    """A named problem of the submission; it ends the phase."""
+
+    def __init__(self, outcome: Outcome, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.outcome = outcome
+        self.message = message
+        self.hint = hint
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A line of the submission."""
+
+    file: str
+    line: int
+
+
+def place_of(error: BaseException) -> Place | None:
+    """The innermost line of the submission that led to `error`; None if none did."""
+    if isinstance(error, SyntaxError) and error.filename and error.filename.startswith(SUBMISSION_FOLDER):
+        return Place(_inside(error.filename), error.lineno or 1)
+    found = None
+    for frame in traceback.extract_tb(error.__traceback__):
+        if frame.filename.startswith(SUBMISSION_FOLDER):
+            found = Place(_inside(frame.filename), frame.lineno or 1)
+    cause = error.__cause__
+    return found or (place_of(cause) if cause is not None and cause is not error else None)
+
+
+def _inside(filename: str) -> str:
+    return filename.removeprefix(SUBMISSION_FOLDER).lstrip("/")
+
+
+def explain(error: BaseException, default: Outcome = Outcome.RUNTIME_ERROR) -> Finding:
+    """Turn any exception of student code into a finding.
+
+    Args:
+        error: what was raised.
+        default: the outcome where the error's kind does not decide.
+    """
+    if isinstance(error, Finding):
+        return error
+    text = f"{type(error).__name__}: {_short(error)}"
+    if isinstance(error, SystemExit | KeyboardInterrupt):
+        return Finding(
+            Outcome.RUNTIME_ERROR,
+            f"your code ended the program ({type(error).__name__})",
+            "remove exit(), quit() and sys.exit(): the harness runs the loops and must go on after your code",
+        )
+    if _is_out_of_memory(error):
+        return Finding(Outcome.MEMORY_LIMIT, text, MEMORY_HINT)
+    if _is_out_of_processes(error):
+        return Finding(Outcome.PROCESS_LIMIT, text, PROCESS_HINT)
+    if "before Module.__init__() call" in text:
+        return Finding(Outcome.CONTRACT_ERROR, text, "call super().__init__() in the first line of MyModel.__init__")
+    if isinstance(error, SyntaxError):
+        return Finding(Outcome.IMPORT_ERROR, text, "Python cannot read this line; run `python model.py` to see why")
+    return Finding(default, text, _hint_for(error))
+
+
+def _short(error: BaseException) -> str:
+    try:
+        text = str(error)
+    except Exception:  # noqa: BLE001  a student's exception class may raise anything in __str__
+        text = "(its text cannot be shown)"
+    return text.replace(SUBMISSION_FOLDER + "/", "")[:2000]
+
+
+MEMORY_HINT = "use a smaller batch_size or a smaller model, and keep no tensors of past batches (loss.item(), not loss)"
+PROCESS_HINT = "start fewer processes and threads; DataLoader workers are not needed for data that is in memory"
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    if isinstance(error, OSError) and error.errno == errno.ENOMEM:
+        return True
+    return isinstance(error, RuntimeError) and ("can't allocate memory" in str(error) or "bad_alloc" in str(error))
+
+
+def _is_out_of_processes(error: BaseException) -> bool:
+    if isinstance(error, BlockingIOError):
+        return True
+    return isinstance(error, RuntimeError) and "can't start new thread" in str(error)
+
+
+_HINTS = (
+    (
+        r"mat1 and mat2 shapes cannot be multiplied \((\d+)x(\d+) and (\d+)x(\d+)\)",
+        "a layer expects {2} inputs and got {1}; set its input size (often in [model] of config.toml) to {1}",
+    ),
+    (
+        r"size of tensor a \((\d+)\) must match the size of tensor b \((\d+)\)",
+        "two tensors of different sizes ({0} and {1}) meet here; print their shapes",
+    ),
+    (
+        r"expected scalar type (\w+) but found (\w+)|must have the same dtype",
+        "the data are float32; make every tensor of yours float32 too (x.float())",
+    ),
+    (
+        r"does not require grad",
+        "no parameter leads to the loss: is the output detached, computed under no_grad or made by NumPy?",
+    ),
+    (
+        r"modified by an inplace operation",
+        "replace in-place operations (x += ..., x[...] = ..., relu_()) by ones that make a new tensor",
+    ),
+    (
+        r"No module named '([\w.]+)'",
+        "submissions can import torch, numpy, pandas, the standard library and their own files; {0} is none of them",
+    ),
+    (
+        r"Name or service not known|Temporary failure in name resolution|Network is unreachable|URLError",
+        "there is no network in the sandbox: nothing can be downloaded, so put what you need into the submission",
+    ),
+    (r"Expected all tensors to be on the same device", "create tensors on x.device, or register them as buffers"),
+)
+
+
+def _hint_for(error: BaseException) -> str:
+    text = f"{type(error).__name__}: {_short(error)}"
+    for pattern, hint in _HINTS:
+        match = re.search(pattern, text)
+        if match:
+            return hint.format(*match.groups())
+    return ""

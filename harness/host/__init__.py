@@ -1,0 +1,1 @@
+"""The trusted side: never imports torch, the guest or student code."""

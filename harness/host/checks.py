@@ -1,0 +1,81 @@
+"""The checks that every assignment has, as pytest tests; an assignment adds its own in ``test_*.py``.
+
+The plugin collects this module for an ``assignment.toml``. A test's name without ``test_`` is the check's
+name in the report, and its failure message is what the student reads, so each assertion states one.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from harness.protocol import Outcome, Phase
+
+if TYPE_CHECKING:
+    from harness.host.assignment import Assignment, Tier
+    from harness.host.records import Interval, Run, Score
+
+BROKEN_CONTRACTS = (Outcome.INVALID_SUBMISSION, Outcome.IMPORT_ERROR, Outcome.CONTRACT_ERROR)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """One check for each tier on each split that is scored here."""
+    if "tier" not in metafunc.fixturenames:
+        return
+    from harness.host.pytest_plugin import grading_of  # noqa: PLC0415  it imports this module's path
+
+    grading = grading_of(metafunc.config)
+    splits = ("public", "private") if grading.has_reference else ("validation",)
+    metafunc.parametrize(
+        ("tier", "split"),
+        [
+            pytest.param(
+                tier,
+                split,
+                id=f"{tier.name}-{split}",
+                marks=pytest.mark.points(_points(tier, split), private=split == "private"),
+            )
+            for tier in grading.assignment.tiers
+            for split in splits
+        ],
+    )
+
+
+def _points(tier: Tier, split: str) -> float:
+    if split == "validation":  # it stands for both halves where there is no reference
+        return tier.public_points + tier.private_points
+    return tier.public_points if split == "public" else tier.private_points
+
+
+def test_contract(run: Run) -> None:
+    """``MyModel`` and the config are what the assignment asks for."""
+    assert run.outcome not in BROKEN_CONTRACTS, run.message
+
+
+def test_finished(run: Run) -> None:
+    """Training and prediction ran to their end."""
+    assert run.outcome in (Outcome.OK, Outcome.INVALID_PREDICTIONS), f"the run ended with {run.outcome}"
+
+
+def test_finite(run: Run) -> None:
+    """There is one finite prediction for each test row."""
+    assert run.predictions is not None, "there are no complete and finite predictions"
+
+
+def test_runtime(run: Run, assignment: Assignment) -> None:
+    """The run ended within the assignment's time."""
+    assert run.phase is not Phase.SUBMISSION, "nothing was run"
+    assert run.outcome is Outcome.OK, f"the run ended with {run.outcome}"
+    limits = assignment.limits
+    assert run.runtime.train_seconds <= limits.train_seconds, "training took too long"
+    assert run.runtime.predict_seconds <= limits.predict_seconds, "predicting took too long"
+
+
+def test_beats(score: Score, tier: Tier, split: str) -> None:
+    """The metric on a split is at least as good as a tier's threshold."""
+    interval: Interval | None = getattr(score, split)
+    assert interval is not None, f"there is no {score.metric} to compare"
+    beaten = interval.value <= tier.threshold if score.direction == "min" else interval.value >= tier.threshold
+    sign = "<=" if score.direction == "min" else ">="
+    assert beaten, f"{score.metric} {interval.value:.4g}, needed {sign} {tier.threshold:g}"

@@ -1,0 +1,219 @@
+"""The command line: ``harness grade``, ``harness doctor`` and ``harness image``."""
+
+from __future__ import annotations
+
+import os
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from harness.host.errors import HarnessError, InvalidSubmissionError, UsageError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from harness.host.records import Report
+
+GRADED, NOT_OK, WRONG_USE, MACHINE_FAULT = 0, 1, 2, 3
+
+app = typer.Typer(
+    help="Grades PyTorch homework: the course's loops in a sandbox, the score against a hidden reference.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+class SandboxChoice(StrEnum):
+    """What ``--sandbox`` takes."""
+
+    AUTO = "auto"
+    DOCKER = "docker"
+    BUBBLEWRAP = "bubblewrap"
+    NONE = "none"
+
+
+class DeviceChoice(StrEnum):
+    """What ``--device`` takes."""
+
+    AUTO = "auto"
+    CPU = "cpu"
+    CUDA = "cuda"
+
+
+def main() -> NoReturn:
+    """Run the command line; a fault that has a message is shown without a traceback."""
+    try:
+        app(standalone_mode=True)
+    except HarnessError as error:
+        _show_fault(error)
+        sys.exit(error.exit_status)
+    sys.exit(0)
+
+
+def _show_fault(error: HarnessError) -> None:
+    from harness.host.report.text import printable  # noqa: PLC0415  only on the way out
+
+    typer.echo(f"error: {printable(error.message)}", err=True)
+    if error.fix:
+        typer.echo(f"  fix: {printable(error.fix)}", err=True)
+
+
+@app.command()
+def grade(  # noqa: PLR0913  the options of the contract
+    submission: Annotated[Path, typer.Argument(help="A folder, .zip or .tar.gz with model.py and config.toml.")],
+    *,
+    assignment: Annotated[
+        str | None, typer.Option(metavar="ID", help="The assignment, if the config does not name it.")
+    ] = None,
+    sandbox: Annotated[SandboxChoice, typer.Option(help="Where the student's code runs.")] = SandboxChoice.AUTO,
+    device: Annotated[DeviceChoice, typer.Option(help="What it runs on.")] = DeviceChoice.AUTO,
+    reference: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="The hidden answers (default: reference/ID).")
+    ] = None,
+    json: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the report for staff as JSON.")] = None,
+    junit: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the checks as JUnit XML.")] = None,
+    feedback: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write what the student may see, as .json or .md."),
+    ] = None,
+    fail_under: Annotated[
+        float | None, typer.Option(metavar="POINTS", help="Exit with status 1 below these points.")
+    ] = None,
+) -> None:
+    """Grade a submission by its assignment's checks.
+
+    Exit status: 0 graded; 1 graded, but the outcome is not ok or the points are under --fail-under;
+    2 wrong use or a broken assignment; 3 this machine could not grade.
+    """
+    from rich.console import Console  # noqa: PLC0415  not for --help
+
+    console = Console()
+    folder = _assignment_folder(submission, assignment)
+    _check_targets(json, junit, feedback)
+    arguments = ["--submission", str(submission.absolute()), "--sandbox", sandbox, "--device", device]
+    if reference is not None:
+        arguments += ["--reference", str(reference.absolute())]
+    report = _run_session(folder, arguments, console)
+    _render(report, console)
+    _write(report, json, junit, feedback)
+    low = fail_under is not None and report.points < fail_under
+    if low:
+        typer.echo(f"{report.points:g} points are under the {fail_under:g} of --fail-under", err=True)
+    raise typer.Exit(NOT_OK if low or report.run.outcome != "ok" else GRADED)
+
+
+def _assignment_folder(submission: Path, named: str | None) -> Path:
+    """Find the assignment by the option, by the config, or because there is only one.
+
+    Raises:
+        UsageError: there is no such assignment, or none was named.
+    """
+    from harness.host.assignment import find_assignment, known_assignments  # noqa: PLC0415  not for --help
+    from harness.host.submission import load_submission  # noqa: PLC0415  likewise
+
+    here = Path.cwd()
+    if named is not None:
+        return find_assignment(named, here)
+    try:
+        config = load_submission(submission, max_bytes=1 << 26).config
+    except InvalidSubmissionError:
+        config = {}  # what is wrong with it is for the grading to say
+    wanted = config.get("assignment")
+    if isinstance(wanted, str):
+        return find_assignment(wanted, here)
+    known = known_assignments(here)
+    if len(known) == 1:
+        return find_assignment(known[0], here)
+    raise UsageError(
+        "the submission's config.toml names no assignment",
+        f"name it: --assignment {'|'.join(known) or 'ID'}; assignments are looked for in {here}/assignments and above",
+    )
+
+
+def _check_targets(*paths: Path | None) -> None:
+    """Refuse before the work what could not be written after it."""
+    for path in paths:
+        if path is not None and not path.absolute().parent.is_dir():
+            raise UsageError(f"there is no folder {path.absolute().parent} to write {path.name} into", "make it first")
+
+
+def _run_session(folder: Path, arguments: list[str], console: Console) -> Report:
+    """Run pytest over the assignment's checks, with its own output set aside.
+
+    Raises:
+        HarnessError: what stopped the session.
+    """
+    import pytest  # noqa: PLC0415  not for --help
+
+    from harness.host.session import QuietSession  # noqa: PLC0415  likewise
+
+    os.environ.pop("PYTEST_ADDOPTS", None)  # what is meant for the user's own tests would change the grading
+    os.environ.pop("PYTEST_PLUGINS", None)
+    session = QuietSession(console)
+    fixed = [
+        str(folder),
+        f"--rootdir={folder}",
+        f"--confcutdir={folder}",
+        "--config-file",
+        os.devnull,
+        "--import-mode=importlib",
+        "--disable-plugin-autoload",
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "pytest_timeout",
+        "-p",
+        "harness.host.pytest_plugin",
+    ]
+    status = pytest.main([*fixed, *arguments], plugins=[session])
+    return session.report(int(status))
+
+
+def _render(report: Report, console: Console) -> None:
+    from harness.host.report.terminal import render  # noqa: PLC0415  not for --help
+
+    render(report, console)
+
+
+def _write(report: Report, json: Path | None, junit: Path | None, feedback: Path | None) -> None:
+    from harness.host.report import document, junit as junit_xml  # noqa: PLC0415  not for --help
+
+    if json is not None:
+        document.write_json(document.staff_document(report), json)
+    if junit is not None:
+        junit_xml.write_junit(report, junit)
+    if feedback is not None:
+        document.write_feedback(report, feedback)
+
+
+@app.command()
+def doctor() -> None:
+    """Show what this machine can do, what is missing, and the command that mends it."""
+    from rich.console import Console  # noqa: PLC0415  not for --help
+
+    from harness.host import doctor as examination  # noqa: PLC0415  likewise
+
+    findings = examination.examine()
+    examination.render(findings, Console())
+    raise typer.Exit(GRADED if examination.can_grade(findings) else MACHINE_FAULT)
+
+
+@app.command()
+def image() -> None:
+    """Build the Docker image that submissions run in; nothing happens where it is up to date."""
+    from harness.host.image import make_image  # noqa: PLC0415  not for --help
+
+    typer.echo(make_image(lambda text: typer.echo(text, err=True)))
+
+
+@app.command()
+def runtime() -> None:
+    """Lay out the packages that submissions run with in bubblewrap; nothing happens where that is done."""
+    from harness.host.runtime import ensure_guest_runtime  # noqa: PLC0415  not for --help
+
+    typer.echo(ensure_guest_runtime(lambda text: typer.echo(text, err=True)).digest)

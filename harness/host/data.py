@@ -1,0 +1,191 @@
+"""Reads an assignment's CSV files into arrays, and writes the CSV that a prediction sandbox gets."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import hmac
+import io
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from harness.host.errors import InvalidSubmissionError, UsageError
+from harness.host.schema_errors import joined, quoted
+from harness.host.table import HINT, Table, read_table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from numpy.typing import NDArray
+
+    from harness.host.assignment import Assignment
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Data:
+    """The rows of an assignment; N for training, M for test, F features.
+
+    Attributes:
+        features: names of the F feature columns, in the order of the arrays.
+        train_inputs: (N, F) float32, C-contiguous.
+        train_targets: (N,) float32 for regression, int64 class numbers for classification.
+        train_ids: (N,) as they are written.
+        test_inputs: (M, F) float32, C-contiguous, in the file's order.
+        test_ids: (M,) as they are written.
+        train_file: the CSV of the training rows, byte for byte.
+    """
+
+    features: tuple[str, ...]
+    train_inputs: NDArray[np.float32]
+    train_targets: NDArray[np.float32] | NDArray[np.int64]
+    train_ids: NDArray[np.str_]
+    test_inputs: NDArray[np.float32]
+    test_ids: NDArray[np.str_]
+    train_file: bytes
+
+
+def load_data(assignment: Assignment) -> Data:
+    """Read the training rows and the test inputs.
+
+    Raises:
+        UsageError: a file is missing or unsound; the message names the file, the column and the line.
+    """
+    target = assignment.data.target
+    train = read_table(assignment.train_path, assignment.data.id)
+    test = read_table(assignment.test_path, assignment.data.id)
+    if target not in train.columns:
+        raise UsageError(f"{assignment.train_path}: there is no target column {quoted(target)}", HINT)
+    if target in test.columns:
+        raise UsageError(
+            f"{assignment.test_path}: the target column {quoted(target)} is in it, so the answers are", HINT
+        )
+    features = tuple(name for name in train.columns if name != target)
+    if features != test.columns:
+        raise UsageError(f"{assignment.test_path}: {_difference(features, test.columns)}", HINT)
+    target_at = train.columns.index(target)
+    return Data(
+        features=features,
+        train_inputs=_float32(np.delete(train.numbers, target_at, axis=1), train),
+        train_targets=as_targets(train, target, assignment.data.classes),
+        train_ids=train.ids,
+        test_inputs=_float32(test.numbers, test),
+        test_ids=test.ids,
+        train_file=assignment.train_path.read_bytes(),
+    )
+
+
+def as_targets(table: Table, target: str, classes: int | None) -> NDArray[np.float32] | NDArray[np.int64]:
+    """A column as the loops need targets: float32 for regression, int64 class numbers for classification.
+
+    Args:
+        table: N rows.
+        target: the column's name.
+        classes: how many there are; None: regression.
+
+    Returns:
+        (N,) targets.
+
+    Raises:
+        UsageError: a target is too large, or is no class number from 0 to one less than `classes`.
+    """
+    targets = table.numbers[:, table.columns.index(target)]
+    if classes is None:
+        return _float32(targets, table)
+    _refuse(
+        table,
+        (targets != np.floor(targets)) | (targets < 0) | (targets >= classes),
+        f"is no class under {classes}",
+    )
+    return targets.astype(np.int64)
+
+
+def validation_rows(n_rows: int, valid_ratio: float, seed: int) -> NDArray[np.int64]:
+    """Positions of the training rows that are kept for validation, drawn by the host.
+
+    Raises:
+        InvalidSubmissionError: the ratio leaves no row for validation, or none for training.
+    """
+    count = int(n_rows * valid_ratio)
+    if not 0 < count < n_rows:
+        raise InvalidSubmissionError(
+            f"config.toml: valid_ratio is {valid_ratio:g}, which holds back {count} of {n_rows} rows",
+            "choose a ratio that leaves rows for both training and validation, such as 0.2",
+            file="config.toml",
+        )
+    rows: NDArray[np.int64] = np.random.default_rng(seed).permutation(n_rows)[:count]
+    return rows
+
+
+def prediction_order(n_rows: int, key: bytes, submission_sha256: str) -> NDArray[np.int64]:
+    """The secret order in which a submission meets the test rows, the same at every grading.
+
+    Args:
+        n_rows: M, the number of test rows.
+        key: known to the host only.
+        submission_sha256: the submission's digest.
+
+    Returns:
+        (M,) row positions: ``test_inputs[order]`` is what the sandbox gets.
+    """
+    digest = hmac.digest(key, b"prediction order:" + submission_sha256.encode(), hashlib.sha256)
+    order: NDArray[np.int64] = np.random.default_rng(int.from_bytes(digest, "big")).permutation(n_rows)
+    return order
+
+
+def prediction_csv(
+    ids: Iterable[int], inputs: NDArray[np.float32], features: Sequence[str], id_column: str = "id"
+) -> bytes:
+    """Write test inputs as the CSV that ``MyDataset`` gets: the id first, then the features, no target.
+
+    Each number is the shortest text that reads back as the same float32; whole numbers have no point, so that
+    code which read them as integers in the training file can do so here.
+
+    Args:
+        ids: (M,) the new ids.
+        inputs: (M, F) float32.
+        features: the F column names.
+        id_column: the id column's name.
+    """
+    # One-hot and calendar columns have few different values: each is spelled out once. Compared as bits,
+    # since -0.0 equals 0.0.
+    bits, places = np.unique(
+        np.ascontiguousarray(inputs, dtype=np.float32).view(np.uint32), return_inverse=True
+    )
+    spelled = np.array([_shortest(value) for value in bits.view(np.float32)], dtype=object)
+    cells = spelled[places].reshape(inputs.shape)
+    header = io.StringIO()
+    csv.writer(header, lineterminator="\n").writerow([id_column, *features])
+    lines = [f"{number},{','.join(row)}\n" for number, row in zip(ids, cells, strict=True)]
+    return (header.getvalue() + "".join(lines)).encode()
+
+
+def _shortest(value: np.float32) -> str:
+    text = str(value)
+    return text.removesuffix(".0") if text != "-0.0" else text
+
+
+def _float32(numbers: NDArray[np.float64], table: Table) -> NDArray[np.float32]:
+    largest = float(np.finfo(np.float32).max)
+    wrong = np.abs(numbers).reshape(len(numbers), -1).max(axis=1) > largest
+    _refuse(table, wrong, f"has a number over {largest:.3g}, too large for float32")
+    return np.ascontiguousarray(numbers, dtype=np.float32)
+
+
+def _refuse(table: Table, wrong: NDArray[np.bool_], why: str) -> None:
+    """Refuse a table where a row is `wrong` (N,); the message names the row by its id, and no number."""
+    if wrong.any():
+        raise UsageError(
+            f"{table.path}: the row with the id {quoted(str(table.ids[wrong.argmax()]))} {why}", HINT
+        )
+
+
+def _difference(train: tuple[str, ...], test: tuple[str, ...]) -> str:
+    missing = [
+        f"there is no column {quoted(name)}, which the training file has"
+        for name in train
+        if name not in test
+    ]
+    more = [f"the column {quoted(name)} is not in the training file" for name in test if name not in train]
+    return joined(missing + more) or "the columns are in another order than in the training file"

@@ -1,0 +1,160 @@
+"""What each phase is given, and what comes of its bytes: the two jobs of a run.
+
+The prediction phase gets the test inputs and the validation inputs together, under new ids and in a secret
+order, so that a model cannot tell which rows count. The order is drawn from the reference's key and the
+submission's digest: nobody without the key can foresee it, and the same submission meets the same one, so
+its score is the same to the last bit (docs/decisions/0003-secret-order.md).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from harness.host import data as tables
+from harness.host.conversation import Job
+from harness.host.reference import load_reference
+from harness.host.scoring import InvalidPredictionsError, parse_predictions
+from harness.protocol import Outcome, Phase
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from harness.host.assignment import Assignment
+    from harness.host.config import Component, TrainConfig
+    from harness.host.data import Data
+    from harness.host.records import PhaseResult, Submission
+    from harness.host.reference import Reference
+
+FLOAT_BYTES = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Predictions:
+    """Predictions in the assignment's own order, (rows, outputs) float32; None where there are none."""
+
+    test: NDArray[np.float32] | None = None
+    valid: NDArray[np.float32] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """Everything that the two phases and the scoring of one run are made from.
+
+    Attributes:
+        valid_rows: positions of the validation rows in the training data.
+        order: for each row that the prediction phase sees, its position in test rows followed by
+            validation rows.
+    """
+
+    assignment: Assignment
+    submission: Submission
+    config: TrainConfig
+    device: str
+    data: Data
+    reference: Reference | None
+    valid_rows: NDArray[np.int64]
+    order: NDArray[np.int64]
+
+    @property
+    def outputs(self) -> int:
+        """Numbers that a prediction has for each row."""
+        return self.assignment.outputs
+
+    @property
+    def valid_targets(self) -> NDArray[Any]:
+        """Targets of the validation rows."""
+        return self.data.train_targets[self.valid_rows]
+
+    def training_job(self) -> Job:
+        """The training rows with their targets, and which of them are for validation."""
+        limits, config = self.assignment.limits, self.config
+        fields = self._common_fields() | {
+            "rows": len(self.data.train_targets),
+            "epochs": config.epochs,
+            "early_stop": config.early_stop,
+            "grad_clip": config.grad_clip,
+            "optimizer": _table(config.optimizer),
+            "scheduler": _table(config.scheduler) if config.scheduler else None,
+            "loss": _table(config.loss) if config.loss else {"name": self.assignment.loss.name},
+        }
+        blobs = self._code() | {
+            "csv": self.data.train_file,
+            "inputs": self.data.train_inputs.tobytes(),
+            "targets": self.data.train_targets.tobytes(),
+            "valid_rows": self.valid_rows.tobytes(),
+        }
+        return Job(
+            Phase.TRAIN, fields, blobs, limits.train_seconds, limits.weights_mb << 20, limits.log_kb << 10
+        )
+
+    def prediction_job(self, weights: bytes) -> Job:
+        """The inputs to predict, in the secret order and under new ids."""
+        limits, data = self.assignment.limits, self.data
+        inputs = np.concatenate([data.test_inputs, data.train_inputs[self.valid_rows]])[self.order]
+        blobs = self._code() | {
+            "csv": tables.prediction_csv(range(len(inputs)), inputs, data.features, self.assignment.data.id),
+            "inputs": inputs.tobytes(),
+            "weights": weights,
+        }
+        size = len(inputs) * self.outputs * FLOAT_BYTES
+        fields = self._common_fields() | {"rows": len(inputs)}
+        # One byte more than is right, so that too many are seen and named rather than cut off.
+        return Job(Phase.PREDICT, fields, blobs, limits.predict_seconds, 2 * size + 1, limits.log_kb << 10)
+
+    def read_predictions(self, result: PhaseResult) -> tuple[PhaseResult, Predictions]:
+        """Check the bytes of the prediction phase and put the rows back into the assignment's order."""
+        if result.outcome is not Outcome.OK:
+            return result, Predictions()
+        try:
+            permuted = parse_predictions(result.payload, len(self.order), self.outputs)
+        except InvalidPredictionsError as error:
+            failed = replace(
+                result, outcome=Outcome.INVALID_PREDICTIONS, message=error.message, hint=error.hint
+            )
+            return failed, Predictions()
+        predictions = np.empty_like(permuted)
+        predictions[self.order] = permuted
+        n_test = len(self.data.test_ids)
+        return result, Predictions(predictions[:n_test], predictions[n_test:])
+
+    def _common_fields(self) -> dict[str, Any]:
+        files = [[name, len(content)] for name, content in self.submission.files.items()]
+        return {
+            "task": self.assignment.task,
+            "outputs": self.outputs,
+            "device": self.device,
+            "threads": max(1, int(self.assignment.limits.cpus)),
+            "seed": self.config.seed,
+            "batch_size": self.config.batch_size,
+            "model": self.config.model,
+            "row_shape": list(self.data.train_inputs.shape[1:]),
+            "files": files,
+        }
+
+    def _code(self) -> dict[str, bytes | memoryview]:
+        return {"code": b"".join(self.submission.files.values())}
+
+
+def _table(component: Component) -> dict[str, Any]:
+    return {**component.arguments, "name": component.name}
+
+
+def prepare(
+    assignment: Assignment, submission: Submission, config: TrainConfig, reference: Path, device: str
+) -> Material:
+    """Read the data and the reference, and draw the validation rows and the secret order.
+
+    Raises:
+        UsageError: the assignment or the reference is broken.
+    """
+    data = tables.load_data(assignment)
+    answers = load_reference(reference, assignment)
+    valid_rows = tables.validation_rows(len(data.train_targets), config.valid_ratio, config.seed)
+    key = answers.split_key if answers is not None else b"no reference"
+    order = tables.prediction_order(len(data.test_ids) + len(valid_rows), key, submission.sha256)
+    return Material(assignment, submission, config, device, data, answers, valid_rows, order)

@@ -1,0 +1,319 @@
+"""The pytest plugin: ``pytest assignments/ID --submission DIR`` grades one submission.
+
+It collects the checks that every assignment has (`checks`) beside the assignment's own, runs the submission
+once before the first of them, and turns their results into the report's checks. Without ``--submission``
+it does nothing.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from harness.host.errors import HarnessError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from harness.host.assignment import Assignment
+    from harness.host.records import Check, Report, Run, Score, Submission
+    from harness.host.report.live import Progress
+
+CHECKS = Path(__file__).with_name("checks.py")
+CHECK_SECONDS = 30.0
+NO_SUBMISSION = "this check grades a submission: pytest assignments/ID --submission DIR"
+
+
+@dataclass(slots=True)
+class Grading:
+    """One grading session.
+
+    Attributes:
+        submission: the folder or archive, as it was named.
+        submitted: what was read of it, once it ran; None if it could not be read.
+    """
+
+    assignment: Assignment
+    submission: Path
+    reference: Path
+    sandbox: str
+    device: str
+    progress: Progress
+    submitted: Submission | None = None
+    run: Run | None = None
+    checks: list[Check] = field(default_factory=list)
+
+    @property
+    def has_reference(self) -> bool:
+        """Whether the hidden answers are on this machine."""
+        return self.reference.is_dir()
+
+    def finished_run(self) -> Run:
+        """The run, which the session did before its first check."""
+        if self.run is None:
+            raise RuntimeError("the submission has not been run")
+        return self.run
+
+    def execute(self) -> None:
+        """Run the submission through the sandboxes.
+
+        Raises:
+            HarnessError: see `grade`.
+        """
+        from harness.host.backends import choose  # noqa: PLC0415  not for `pytest --help`
+        from harness.host.grade import Order, grade  # noqa: PLC0415  likewise
+
+        choice = choose(self.sandbox, self.device, self.progress.note)
+        self.progress.note(f"sandbox: {choice.backend.name} ({choice.reason})")
+        order = Order(self.assignment, self.submission, self.reference, choice.device, choice.reason)
+        self.submitted, self.run = grade(order, choice.backend, self.progress)
+
+    def report(self) -> Report:
+        """Everything that is shown of the run.
+
+        Raises:
+            UsageError: a check of the assignment broke.
+        """
+        from harness.host.records import Report  # noqa: PLC0415  not for `pytest --help`
+
+        broken = [check for check in self.checks if check.outcome == "error"]
+        if broken:
+            raise UsageError(
+                f"the check {broken[0].name} of {self.assignment.id} is broken: {broken[0].message}",
+                f"mend it, then try `pytest {self.assignment.folder} --submission {self.submission}`",
+            )
+        return Report(
+            assignment=self.assignment.id,
+            title=self.assignment.title,
+            submission_name=self.submitted.name if self.submitted else self.submission.name,
+            submission_sha256=self.submitted.sha256 if self.submitted else "",
+            run=self.finished_run(),
+            checks=tuple(self.checks),
+            seconds_limit=self.assignment.limits.train_seconds,
+        )
+
+
+GRADING = pytest.StashKey[Grading]()
+FAULT = pytest.StashKey[HarnessError]()
+
+
+def grading_of(config: pytest.Config) -> Grading:
+    """The session's grading; a session without ``--submission`` has none."""
+    return config.stash[GRADING]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the options of a grading session."""
+    group = parser.getgroup("harness", "grading PyTorch homework")
+    group.addoption("--submission", metavar="DIR", help="a folder or archive to grade by the assignment's checks")
+    group.addoption(
+        "--sandbox", choices=["auto", "docker", "bubblewrap", "none"], default="auto", help="where student code runs"
+    )
+    group.addoption("--device", choices=["auto", "cpu", "cuda"], default="auto", help="what it runs on")
+    group.addoption("--reference", metavar="DIR", help="the hidden answers (default: reference/ID beside assignments/)")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Find the assignment and register the marker."""
+    config.addinivalue_line(
+        "markers", "points(value, private=False): what passing the check is worth; private ones are for staff only"
+    )
+    if config.getoption("--submission") is None:
+        return
+    try:
+        config.stash[GRADING] = _grading(config)
+    except UsageError as error:
+        config.stash[FAULT] = error
+        raise pytest.UsageError("\n".join(filter(None, (error.message, error.fix)))) from error
+
+
+def _grading(config: pytest.Config) -> Grading:
+    from harness.host.assignment import load_assignment, reference_folder  # noqa: PLC0415  not for `pytest --help`
+    from harness.host.report.live import SilentProgress  # noqa: PLC0415  likewise
+
+    submission = Path(config.invocation_params.dir, config.getoption("--submission"))
+    assignment = load_assignment(_assignment_folder(config))
+    _refuse_inside(submission, config)
+    reference = config.getoption("--reference")
+    folder = Path(config.invocation_params.dir, reference) if reference else reference_folder(assignment)
+    if reference and not folder.is_dir():
+        raise UsageError(f"there is no folder {folder}", "name the folder that holds reference.toml")
+    return Grading(
+        assignment,
+        submission,
+        folder,
+        config.getoption("--sandbox"),
+        config.getoption("--device"),
+        SilentProgress(),
+    )
+
+
+def _assignment_folder(config: pytest.Config) -> Path:
+    folders = set()
+    for argument in config.args:
+        path = Path(config.invocation_params.dir, argument.partition("::")[0]).resolve()
+        folders |= {folder for folder in (path, *path.parents) if (folder / "assignment.toml").is_file()}
+    if len(folders) != 1:
+        raise UsageError(
+            f"--submission needs one assignment to grade by, and {len(folders)} were named",
+            "pytest assignments/ID --submission DIR",
+        )
+    return folders.pop()
+
+
+def _refuse_inside(submission: Path, config: pytest.Config) -> None:
+    """Keep pytest's own reading of files (ini files, conftest.py, tests) out of what a student wrote."""
+    student = submission.resolve()
+    own = [config.rootpath, *(Path(config.invocation_params.dir, arg.partition("::")[0]) for arg in config.args)]
+    if config.inipath is not None:
+        own.append(config.inipath)
+    if any(path.resolve().is_relative_to(student) for path in own):
+        raise UsageError(
+            "pytest was started on the submission itself, and would read the student's own configuration",
+            "start it on the assignment: pytest assignments/ID --submission DIR",
+        )
+
+
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Module | None:
+    """Collect the common checks for an ``assignment.toml``."""
+    if file_path.name != "assignment.toml" or GRADING not in parent.config.stash:
+        return None
+    if file_path.parent.resolve() != grading_of(parent.config).assignment.folder.resolve():
+        return None
+    return pytest.Module.from_parent(parent, path=CHECKS)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Give the common checks their points, and bound each check; the run has the host's own deadlines."""
+    if GRADING not in config.stash:
+        return
+    worth = grading_of(config).assignment.points.model_dump()
+    for item in items:
+        if item.path == CHECKS and _check_name(item) in worth:
+            item.add_marker(pytest.mark.points(worth[_check_name(item)]))
+        if item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(CHECK_SECONDS))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> None:
+    """Run the submission once, before the first check."""
+    config = session.config
+    if GRADING not in config.stash or config.option.collectonly or not session.items:
+        return
+    try:
+        with _uncaptured(config):
+            grading_of(config).execute()
+    except HarnessError as error:
+        config.stash[FAULT] = error
+        pytest.exit("\n".join(filter(None, (error.message, error.fix))), returncode=error.exit_status)
+
+
+@contextmanager
+def _uncaptured(config: pytest.Config) -> Iterator[None]:
+    """Let the live progress reach the terminal."""
+    capture = config.pluginmanager.getplugin("capturemanager")
+    if capture is None:
+        yield
+    else:
+        with capture.global_and_fixture_disabled():
+            yield
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    """Keep each check's result for the report."""
+    if GRADING in item.config.stash and (call.when == "call" or call.excinfo is not None):
+        grading_of(item.config).checks.append(_check(item, call))
+    yield
+
+
+def _check(item: pytest.Item, call: pytest.CallInfo[None]) -> Check:
+    from harness.host.records import Check  # noqa: PLC0415  not for `pytest --help`
+
+    marker = item.get_closest_marker("points")
+    worth = float(marker.args[0]) if marker is not None and marker.args else 0.0
+    private = bool(marker is not None and marker.kwargs.get("private"))
+    outcome, message = _result(call)
+    return Check(_check_name(item), outcome, worth if outcome == "passed" else 0.0, worth, message, private)
+
+
+def _check_name(item: pytest.Item) -> str:
+    """``test_beats[simple-public]`` is ``beats_simple[public]``, any other test its name without ``test_``."""
+    name = item.name.removeprefix("test_")
+    callspec = getattr(item, "callspec", None)
+    if item.path == CHECKS and callspec is not None and "tier" in callspec.params:
+        return f"beats_{callspec.params['tier'].name}[{callspec.params['split']}]"
+    return name
+
+
+def _result(call: pytest.CallInfo[None]) -> tuple[str, str]:
+    """A check's outcome and message. Values that pytest's assertions quote are left out: they may be labels."""
+    if call.excinfo is None:
+        return "passed", ""
+    error = call.excinfo.value
+    if isinstance(error, pytest.skip.Exception):
+        return "skipped", str(error.msg)
+    if isinstance(error, pytest.fail.Exception) and call.when == "call":
+        return "failed", str(error.msg).splitlines()[0] if error.msg else ""
+    if isinstance(error, AssertionError) and call.when == "call":
+        stated = str(error).partition("\nassert ")[0].strip()
+        return "failed", "" if stated.startswith("assert ") else stated
+    return "error", f"{type(error).__name__} in {os.path.basename(item_file(call))}"  # noqa: PTH119
+
+
+def item_file(call: pytest.CallInfo[None]) -> str:
+    """The file in which a check broke."""
+    return str(call.excinfo.traceback[-1].path) if call.excinfo is not None else ""
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Show the report below pytest's own lines."""
+    if GRADING not in config.stash or grading_of(config).run is None:
+        return
+    from rich.console import Console  # noqa: PLC0415  not for `pytest --help`
+
+    from harness.host.report.terminal import render  # noqa: PLC0415  likewise
+
+    try:
+        report = grading_of(config).report()
+    except UsageError as error:
+        terminalreporter.write_line(f"{error.message}\n{error.fix}", red=True)
+        return
+    terminalreporter.ensure_newline()
+    render(report, Console(file=terminalreporter._tw._file))  # noqa: SLF001  where pytest itself writes
+
+
+@pytest.fixture(scope="session")
+def assignment(pytestconfig: pytest.Config) -> Assignment:
+    """The assignment that is graded by."""
+    return _needed(pytestconfig).assignment
+
+
+@pytest.fixture(scope="session")
+def submission(pytestconfig: pytest.Config) -> Submission | None:
+    """What the student handed in; None where it could not be read."""
+    return _needed(pytestconfig).submitted
+
+
+@pytest.fixture(scope="session")
+def run(pytestconfig: pytest.Config) -> Run:
+    """The submission's run: outcome, predictions, losses, runtime."""
+    return _needed(pytestconfig).finished_run()
+
+
+@pytest.fixture(scope="session")
+def score(pytestconfig: pytest.Config) -> Score:
+    """The metric on each split."""
+    return _needed(pytestconfig).finished_run().score
+
+
+def _needed(config: pytest.Config) -> Grading:
+    if GRADING not in config.stash:
+        pytest.skip(NO_SUBMISSION)
+    return grading_of(config)

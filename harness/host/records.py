@@ -1,0 +1,225 @@
+"""The frozen records that the main flow passes along.
+
+What is read from files (`Assignment`, `TrainConfig`) is a schema of its own, in `assignment` and `config`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.protocol import Outcome, Phase
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """What a student handed in, read into memory; nothing refers back to the folder it came from.
+
+    Attributes:
+        name: as it is shown; not yet escaped for any sink.
+        sha256: digest over the names and contents of all files.
+        files: path inside the submission, with forward slashes, to content.
+        config: the text of ``config.toml``, parsed; validated later, against the assignment.
+        source: the folder or archive, for staff only.
+    """
+
+    name: str
+    sha256: str
+    files: dict[str, bytes]
+    config: dict[str, Any]
+    source: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A line of the student's code, without any path of the host."""
+
+    file: str
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class EpochClaim:
+    """One epoch as the training loop reported it; a claim, since student code shares its process."""
+
+    epoch: int
+    train_loss: float
+    valid_loss: float
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a sandbox used, as the host saw it. None: this backend cannot tell.
+
+    Attributes:
+        cpu_seconds: user and system time of all processes.
+        peak_memory_bytes: the most that was in use at once.
+        out_of_memory: how often the kernel ended or refused something at the memory limit.
+        processes_refused: how often a new process or thread was refused at the limit.
+    """
+
+    cpu_seconds: float | None = None
+    peak_memory_bytes: int | None = None
+    out_of_memory: int = 0
+    processes_refused: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseResult:
+    """How one phase ended, as the host judges it.
+
+    Attributes:
+        payload: the weights (train) or the prediction bytes (predict); opaque.
+        seconds: from the first student byte to the end of the last process, by the host's clock.
+        log: what the student's code printed, capped.
+    """
+
+    outcome: Outcome
+    phase: Phase
+    message: str = ""
+    hint: str = ""
+    place: Place | None = None
+    payload: bytes = b""
+    epochs: tuple[EpochClaim, ...] = ()
+    best_epoch: int | None = None
+    log: str = ""
+    seconds: float = 0.0
+    usage: Usage = field(default_factory=Usage)
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """Host-measured times in seconds; start-up of a sandbox is in `total_seconds` only."""
+
+    train_seconds: float = 0.0
+    predict_seconds: float = 0.0
+    total_seconds: float = 0.0
+    cpu_seconds: float | None = None
+    peak_memory_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """Where a run took place.
+
+    Attributes:
+        sandbox: the backend's name.
+        isolated: whether the backend is a wall.
+        reason: why this backend was taken, and how its limits are enforced; for people.
+        image: digest of the image or of the guest's packages.
+    """
+
+    sandbox: str
+    isolated: bool
+    device: str
+    reason: str = ""
+    device_name: str = ""
+    torch: str = ""
+    python: str = ""
+    image: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A metric's value with its 95 % bootstrap interval over `rows` rows."""
+
+    value: float
+    ci95: tuple[float, float]
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """The metric on each split, computed by the host; None where a split has no labels here.
+
+    Attributes:
+        test_loss: the task's loss over all test rows.
+    """
+
+    metric: str
+    direction: str
+    validation: Interval | None = None
+    public: Interval | None = None
+    private: Interval | None = None
+    test_loss: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """A tier's threshold and whether the submission beat it; None: that split was not scored."""
+
+    name: str
+    threshold: float
+    public: bool | None = None
+    private: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One pytest check of the assignment.
+
+    Attributes:
+        outcome: ``passed``, ``failed``, ``skipped`` or ``error`` (the check itself broke).
+        private: whether it tells of the private split, so that students do not see it.
+    """
+
+    name: str
+    outcome: str
+    points: float
+    max_points: float
+    message: str = ""
+    private: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A submission that went through the sandboxes: the outcome, the predictions and their score.
+
+    Attributes:
+        outcome: ``ok`` or the first thing that stopped it.
+        predictions: (N, C) float32 for the test rows in the assignment's own order; None without them.
+    """
+
+    run_id: str
+    outcome: Outcome
+    phase: Phase | None
+    message: str
+    hint: str
+    place: Place | None
+    epochs: tuple[EpochClaim, ...]
+    best_epoch: int | None
+    predictions: NDArray[np.float32] | None
+    score: Score
+    baselines: tuple[Baseline, ...]
+    runtime: Runtime
+    environment: Environment
+    log: str
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Everything that is shown of a run: the run, the submission's identity and the checks."""
+
+    assignment: str
+    title: str
+    submission_name: str
+    submission_sha256: str
+    run: Run
+    checks: tuple[Check, ...]
+    seconds_limit: float
+
+    @property
+    def points(self) -> float:
+        """Sum over all checks, private ones included."""
+        return sum(check.points for check in self.checks)
+
+    @property
+    def max_points(self) -> float:
+        """The most that the checks could have given."""
+        return sum(check.max_points for check in self.checks)

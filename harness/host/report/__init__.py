@@ -1,0 +1,1 @@
+"""What a student and what staff are shown of a run."""

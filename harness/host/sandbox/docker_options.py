@@ -1,0 +1,98 @@
+"""The walls of a container, as what docker-py takes to create it."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from docker.types import DeviceRequest, LogConfig, Ulimit
+
+from harness.host.sandbox.base import Wall
+from harness.host.sandbox.seccomp import docker_profile
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+
+    from harness.host.sandbox.base import SandboxSpec
+
+IMAGE_PYTHON = "/opt/harness/bin/python3"
+USER = "1000:1000"
+HOSTNAME = "sandbox"
+SCRATCH, SHARED_MEMORY = "/tmp", "/dev/shm"  # noqa: S108  paths inside the container
+ENVIRONMENT = {"PYTHONHASHSEED": "0", "LANG": "C.UTF-8", "HOME": SCRATCH}
+
+
+def container_config(spec: SandboxSpec, labels: dict[str, str]) -> dict[str, Any]:
+    """What is run and as whom: keyword arguments of `create_container`, without image and host's part."""
+    return {
+        "entrypoint": [IMAGE_PYTHON],
+        "command": list(spec.command),
+        "hostname": HOSTNAME,
+        "user": USER if Wall.UNPRIVILEGED in spec.walls else "0:0",
+        "working_dir": SCRATCH,
+        "environment": _environment(spec),
+        "labels": labels,
+        "stdin_open": True,  # for one attached client: when that is gone, the guest reads the end
+        "network_disabled": Wall.NETWORK in spec.walls,
+        "use_config_proxy": False,  # it would put the client's proxy settings into the environment
+    }
+
+
+def host_config(client: DockerClient, spec: SandboxSpec, cpus: float, runtime: str | None) -> dict[str, Any]:
+    """What the container may use: the `host_config` of `create_container`.
+
+    Args:
+        client: the engine; it only says which version of its interface it speaks.
+        spec: the limits and the walls that are up.
+        cpus: how many the engine's machine has; it refuses a larger share.
+        runtime: an OCI runtime that the engine knows, such as ``runsc``; None for its default.
+    """
+    walls = spec.walls
+    options: dict[str, Any] = {
+        "log_config": LogConfig(type=LogConfig.types.NONE),
+        "ipc_mode": "private",
+        "cgroupns": "private",
+        "init": False,
+        "network_mode": "none" if Wall.NETWORK in walls else "host",
+        "nano_cpus": int(min(spec.cpus, cpus) * 1e9),
+        "read_only": Wall.READ_ONLY_ROOT in walls,
+        "tmpfs": _tmpfs(spec),
+        "ulimits": [
+            Ulimit(name="core", soft=0, hard=0),
+            Ulimit(name="nofile", soft=spec.open_files, hard=spec.open_files),
+        ],
+        "runtime": runtime,
+        "security_opt": [
+            f"seccomp={docker_profile()}" if Wall.SECCOMP in walls else "seccomp=unconfined",
+        ],
+    }
+    if Wall.MEMORY in walls:
+        options |= {"mem_limit": spec.memory_bytes, "memswap_limit": spec.memory_bytes}
+    if Wall.PROCESSES in walls:
+        options["pids_limit"] = spec.processes
+    if Wall.UNPRIVILEGED in walls:
+        options["cap_drop"] = ["ALL"]
+        options["security_opt"].append("no-new-privileges:true")
+    else:
+        options["cap_add"] = ["SYS_ADMIN"]
+    if spec.gpu:
+        options["device_requests"] = [DeviceRequest(count=1, capabilities=[["gpu"]])]
+    return client.api.create_host_config(**options)
+
+
+def _environment(spec: SandboxSpec) -> dict[str, str]:
+    environment = dict(ENVIRONMENT)
+    if not spec.gpu:
+        environment["NVIDIA_VISIBLE_DEVICES"] = "void"  # an engine whose default runtime is NVIDIA's
+    if Wall.ENVIRONMENT not in spec.walls:
+        return {**os.environ, **environment}
+    return environment
+
+
+def _tmpfs(spec: SandboxSpec) -> dict[str, str]:
+    sizes = {SCRATCH: spec.scratch_bytes, SHARED_MEMORY: spec.shared_memory_bytes}
+    # exec: compiled kernels are mapped from /tmp, and forbidding it would stop nobody who has Python
+    options = "rw,exec,nosuid,nodev,mode=1777"
+    if Wall.SCRATCH not in spec.walls:
+        return dict.fromkeys(sizes, options)
+    return {path: f"{options},size={size},nr_inodes={spec.scratch_files}" for path, size in sizes.items()}

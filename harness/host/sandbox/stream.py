@@ -1,0 +1,103 @@
+"""The stream to a guest that is a process of this machine: two pipes with deadlines, and a bounded tail."""
+
+from __future__ import annotations
+
+import os
+import select
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from harness.host.sandbox.base import SandboxClosedError, SandboxTimeoutError
+
+if TYPE_CHECKING:
+    import subprocess
+
+CHUNK = 1 << 20
+TAIL_BYTES = 16_384
+
+
+class PipeStream:
+    """Reads and writes a process's pipes, none of which ever blocks past a deadline."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        if process.stdin is None or process.stdout is None or process.stderr is None:
+            raise ValueError("the process must have been started with three pipes")
+        self._stdin, self._stdout, self._stderr = process.stdin, process.stdout, process.stderr
+        self._tail = bytearray()
+        self._stderr_open = True
+        for pipe in (self._stdin, self._stdout, self._stderr):
+            os.set_blocking(pipe.fileno(), False)
+
+    def send(self, data: bytes | memoryview, deadline: float) -> None:
+        """Write all of `data`; see `Sandbox.send`."""
+        rest = memoryview(data).cast("B") if memoryview(data).nbytes else memoryview(b"")
+        while rest:
+            self._wait(self._stdin.fileno(), select.POLLOUT, deadline)
+            try:
+                rest = rest[os.write(self._stdin.fileno(), rest[:CHUNK]) :]
+            except BlockingIOError:
+                continue
+            except BrokenPipeError as error:
+                raise SandboxClosedError("the guest no longer reads") from error
+
+    def receive(self, size: int, deadline: float) -> bytes:
+        """Read exactly `size` bytes; see `Sandbox.receive`."""
+        received = bytearray()
+        while len(received) < size:
+            self._wait(self._stdout.fileno(), select.POLLIN, deadline)
+            try:
+                chunk = os.read(self._stdout.fileno(), min(CHUNK, size - len(received)))
+            except BlockingIOError:
+                continue
+            if not chunk:
+                raise SandboxClosedError("the guest's last process is gone")
+            received += chunk
+        return bytes(received)
+
+    def wait_closed(self, deadline: float) -> bool:
+        """Discard what still comes until every process at the other end is gone; False at the deadline."""
+        try:
+            while True:
+                self._wait(self._stdout.fileno(), select.POLLIN, deadline)
+                if not os.read(self._stdout.fileno(), CHUNK):
+                    return True
+        except SandboxTimeoutError:
+            return False
+
+    def tail(self) -> str:
+        """The last of what was written to standard error."""
+        self._drain_stderr()
+        return self._tail.decode(errors="replace")
+
+    def close(self) -> None:
+        """Close all three pipes."""
+        self._drain_stderr()
+        for pipe in (self._stdin, self._stdout, self._stderr):
+            with suppress(OSError):
+                pipe.close()
+        self._stderr_open = False
+
+    def _wait(self, descriptor: int, event: int, deadline: float) -> None:
+        while True:
+            poller = select.poll()
+            poller.register(descriptor, event)
+            if self._stderr_open:
+                poller.register(self._stderr.fileno(), select.POLLIN)
+            remaining = deadline - time.monotonic()
+            if remaining <= 0:
+                raise SandboxTimeoutError
+            ready = [which for which, _ in poller.poll(remaining * 1000)]
+            if self._stderr_open and self._stderr.fileno() in ready:
+                self._drain_stderr()
+            if descriptor in ready:
+                return
+
+    def _drain_stderr(self) -> None:
+        while self._stderr_open:
+            try:
+                chunk = os.read(self._stderr.fileno(), TAIL_BYTES)
+            except BlockingIOError:
+                return
+            self._stderr_open = bool(chunk)
+            self._tail = (self._tail + chunk)[-TAIL_BYTES:]

@@ -1,0 +1,111 @@
+"""The backend ``none``: the guest as an ordinary process of this machine, behind no wall at all.
+
+It is for a student's own code on a machine where neither an engine nor bubblewrap works, and must be asked
+for by name. Limits are held by `watch` where there is a ``/proc``.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from harness.host.records import Usage
+from harness.host.sandbox.cgroup import Limits
+from harness.host.sandbox.stream import PipeStream
+from harness.host.sandbox.watch import Watch, descendants
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from harness.host.sandbox.base import SandboxSpec
+
+PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "SYSTEMROOT", "CUDA_VISIBLE_DEVICES")
+KILL_SECONDS = 10.0
+
+
+class UnprotectedBackend:
+    """Runs the guest with this machine's own Python and packages."""
+
+    name = "none"
+    isolated = False
+    limits_enforced_by = "watching from the host"
+
+    @property
+    def image(self) -> str:
+        """There is no image; the interpreter is this one."""
+        return f"python {platform.python_version()} of this machine"
+
+    def open(self, spec: SandboxSpec) -> UnprotectedSandbox:
+        """Start the guest; see `Backend.open`."""
+        return UnprotectedSandbox(spec)
+
+    def sweep(self) -> int:
+        """Nothing is left of a killed harness: its guest leaves when the stream closes."""
+        return 0
+
+
+class UnprotectedSandbox:
+    """One guest process with a scratch folder of its own."""
+
+    def __init__(self, spec: SandboxSpec) -> None:
+        self._scratch = tempfile.mkdtemp(prefix=f"harness-{spec.run_id}-")
+        environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+        environment |= {"PYTHONHASHSEED": "0", "LANG": "C.UTF-8", "HOME": self._scratch, "TMPDIR": self._scratch}
+        self._process = subprocess.Popen(
+            [sys.executable, *spec.command],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            bufsize=0,
+            cwd=self._scratch,
+            env=environment,
+            start_new_session=True,
+        )
+        self._stream = PipeStream(self._process)
+        self._watch = Watch(self._process, Limits(spec.memory_bytes, spec.processes, spec.cpus))
+        self._killed = False
+
+    def send(self, data: bytes | memoryview, deadline: float) -> None:
+        """See `Sandbox.send`."""
+        self._stream.send(data, deadline)
+
+    def receive(self, size: int, deadline: float) -> bytes:
+        """See `Sandbox.receive`."""
+        return self._stream.receive(size, deadline)
+
+    def usage(self) -> Usage:
+        """See `Sandbox.usage`."""
+        return self._watch.usage()
+
+    def diagnostics(self) -> str:
+        """See `Sandbox.diagnostics`."""
+        return self._stream.tail()
+
+    def kill(self) -> None:
+        """See `Sandbox.kill`; a process that fled from its session is found as a descendant."""
+        if self._killed:
+            return
+        self._killed = True
+        self._watch.stop()
+        for pid in reversed(descendants(self._process.pid)):
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+        self._process.kill()
+        self._process.wait(KILL_SECONDS)
+        self._stream.close()
+        shutil.rmtree(self._scratch, ignore_errors=True)
+
+    def __enter__(self) -> UnprotectedSandbox:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.kill()

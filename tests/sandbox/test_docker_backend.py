@@ -1,0 +1,547 @@
+"""What the Docker backend alone promises; what every backend promises is in the conformance tests."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import docker
+import pytest
+from docker.errors import NotFound
+
+from harness.host.errors import MachineError, SandboxError
+from harness.host.image import connect, ensure_image
+from harness.host.sandbox.base import (
+    ALL_WALLS,
+    SandboxClosedError,
+    SandboxSpec,
+    SandboxTimeoutError,
+    Wall,
+)
+from harness.host.sandbox.docker import DockerBackend, DockerSandbox
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from docker import DockerClient
+
+pytestmark = pytest.mark.docker
+
+MIB = 1 << 20
+SECONDS = 30.0
+LINE = 65_536
+
+REPORT = """
+import json, sys
+def report(value):
+    sys.stdout.buffer.write(json.dumps(value).encode().ljust(65536))
+    sys.stdout.flush()
+"""
+
+
+def unavailable(reason: str) -> NoReturn:
+    """Skip, or fail where the machine is meant to have Docker."""
+    if "docker" in os.environ.get("HARNESS_REQUIRE", "").replace(",", " ").split():
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[DockerClient]:
+    try:
+        engine = connect()
+    except MachineError as error:
+        unavailable(str(error))
+    yield engine
+    engine.close()
+
+
+@pytest.fixture(scope="module")
+def backend(client: DockerClient) -> DockerBackend:
+    try:
+        image = ensure_image(client, build=False, progress=print)
+    except MachineError as error:
+        unavailable(f"{error}; run: {error.fix}")
+    return DockerBackend(client, image)
+
+
+def spec_of(code: str, *, without: Wall | None = None, **changes: Any) -> SandboxSpec:
+    limits: dict[str, Any] = {
+        "run_id": "test-docker-backend",
+        "memory_bytes": 128 * MIB,
+        "cpus": 1.0,
+        "processes": 32,
+        "scratch_bytes": 8 * MIB,
+        "shared_memory_bytes": 4 * MIB,
+        "scratch_files": 64,
+    }
+    walls = ALL_WALLS - {without} if without else ALL_WALLS
+    return SandboxSpec(command=("-I", "-S", "-c", REPORT + code), walls=walls, **(limits | changes))
+
+
+def deadline(seconds: float = SECONDS) -> float:
+    return time.monotonic() + seconds
+
+
+def reported(sandbox: DockerSandbox) -> Any:
+    return json.loads(sandbox.receive(LINE, deadline()))
+
+
+def run(backend: DockerBackend, code: str, **changes: Any) -> Any:
+    with backend.open(spec_of(code, **changes)) as sandbox:
+        return reported(sandbox)
+
+
+def is_there(client: DockerClient, container: str) -> bool:
+    try:
+        client.api.inspect_container(container)
+    except NotFound:
+        return False
+    return True
+
+
+def test_twenty_megabytes_go_each_way_unchanged(backend: DockerBackend) -> None:
+    """Bytes arrive as they were sent, however many they are."""
+    payload = os.urandom(20 * MIB)
+    code = f"data = sys.stdin.buffer.read({len(payload)}); sys.stdout.buffer.write(data[::-1])"
+    with backend.open(spec_of(code, memory_bytes=256 * MIB)) as sandbox:
+        sandbox.send(memoryview(payload), deadline())
+        assert sandbox.receive(len(payload), deadline()) == payload[::-1]
+
+
+def test_guest_that_writes_before_it_reads_blocks_nobody(backend: DockerBackend) -> None:
+    """Both sides may send megabytes at once."""
+    code = f"""
+sys.stdout.buffer.write(bytes({4 * MIB})); sys.stdout.flush()
+report(len(sys.stdin.buffer.read({4 * MIB})))
+"""
+    with backend.open(spec_of(code)) as sandbox:
+        sandbox.send(bytes(4 * MIB), deadline())
+        assert sandbox.receive(4 * MIB, deadline()) == bytes(4 * MIB)
+        assert reported(sandbox) == 4 * MIB
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["import time; time.sleep(60)", "while True: sys.stderr.write('x' * 65536)"],
+    ids=["silent", "endless errors"],
+)
+def test_receive_ends_at_its_deadline(backend: DockerBackend, code: str) -> None:
+    """Neither silence nor an endless error stream holds the host past its deadline."""
+    with backend.open(spec_of(code)) as sandbox:
+        began = time.monotonic()
+        with pytest.raises(SandboxTimeoutError):
+            sandbox.receive(1, deadline(0.5))
+        assert 0.4 < time.monotonic() - began < 2
+
+
+def test_send_ends_at_its_deadline(backend: DockerBackend) -> None:
+    """A guest that does not read cannot hold the host past its deadline."""
+    with backend.open(spec_of("import time; time.sleep(60)")) as sandbox:
+        began = time.monotonic()
+        with pytest.raises(SandboxTimeoutError):
+            sandbox.send(bytes(32 * MIB), deadline(0.5))
+        assert time.monotonic() - began < 2
+
+
+def test_what_came_before_the_end_can_be_read_and_no_more(backend: DockerBackend) -> None:
+    """The end of the guest is told apart from a deadline, and comes after its last byte."""
+    with backend.open(spec_of("sys.stdout.write('last'); sys.stderr.write('why')")) as sandbox:
+        assert sandbox.receive(4, deadline()) == b"last"
+        with pytest.raises(SandboxClosedError):
+            sandbox.receive(1, deadline())
+        assert sandbox.diagnostics() == "why"
+
+
+def test_diagnostics_keep_the_last_16_kib(backend: DockerBackend) -> None:
+    """The error stream is kept for staff, with a cap."""
+    with backend.open(spec_of("sys.stderr.write('a' * 100_000 + 'end'); report(0)")) as sandbox:
+        assert reported(sandbox) == 0
+        assert sandbox.diagnostics().endswith("aaaend")
+        assert len(sandbox.diagnostics()) == 16_384
+
+
+def test_kill_wakes_who_waits_and_may_be_repeated(backend: DockerBackend, client: DockerClient) -> None:
+    """A watchdog can end a sandbox that another thread waits for; a second kill does nothing."""
+    sandbox = backend.open(spec_of("import time; time.sleep(60)"))
+    killer = threading.Timer(0.3, sandbox.kill)
+    killer.start()
+    with pytest.raises(SandboxClosedError):
+        sandbox.receive(1, deadline())
+    killer.join()
+    sandbox.kill()
+    assert not is_there(client, sandbox.container)
+
+
+def test_kill_ends_a_tree_that_ignores_signals(backend: DockerBackend, client: DockerClient) -> None:
+    """Neither ignored signals nor daemons outlive a kill."""
+    code = """
+import os, signal, time
+for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+    signal.signal(number, signal.SIG_IGN)
+for _ in range(3):
+    if not os.fork():
+        os.setsid()
+def running():
+    return sum(name.isdecimal() for name in os.listdir("/proc"))
+if os.getpid() == 1:
+    while running() < 8:
+        time.sleep(0.01)
+    report(running())
+time.sleep(60)
+"""
+    with backend.open(spec_of(code)) as sandbox:
+        assert reported(sandbox) == 8
+        pids = {process[1] for process in client.api.top(sandbox.container)["Processes"]}
+        began = time.monotonic()
+        sandbox.kill()
+        assert time.monotonic() - began < 5
+    assert len(pids) == 8
+    assert not [pid for pid in pids if os.path.exists(f"/proc/{pid}")]  # noqa: PTH110  a process, not a file
+    assert not is_there(client, sandbox.container)
+
+
+ALLOCATE = """
+import os, time
+pid = os.fork()
+if not pid:
+    held = bytearray(300 << 20)
+    os._exit(0)
+report(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+time.sleep(60)
+"""
+
+
+def test_memory_limit_ends_the_child_and_is_counted(backend: DockerBackend) -> None:
+    """A child over the memory limit is killed, its parent lives, and the host sees the counter."""
+    with backend.open(spec_of(ALLOCATE)) as sandbox:
+        assert reported(sandbox) == -signal.SIGKILL
+        usage = sandbox.usage()
+    assert usage.out_of_memory >= 1
+    assert usage.peak_memory_bytes is not None
+    assert 100 * MIB < usage.peak_memory_bytes <= 128 * MIB
+    assert sandbox.usage() == usage
+
+
+def test_memory_limit_is_what_ends_the_child(backend: DockerBackend) -> None:
+    """Without the limit the same allocation passes."""
+    assert run(backend, ALLOCATE, without=Wall.MEMORY) == 0
+
+
+def test_out_of_memory_of_the_first_process_is_counted(backend: DockerBackend) -> None:
+    """When the first process itself was killed at the limit, the engine's word for it counts."""
+    with backend.open(spec_of("held = bytearray(300 << 20)")) as sandbox:
+        with pytest.raises(SandboxClosedError):
+            sandbox.receive(1, deadline())
+        assert sandbox.usage().out_of_memory == 1
+
+
+FORK = """
+import os, time
+made = 0
+try:
+    while made < 100:
+        if not os.fork():
+            time.sleep(60)
+            os._exit(0)
+        made += 1
+except OSError:
+    pass
+report(made)
+time.sleep(60)
+"""
+
+
+def test_process_limit_refuses_and_is_counted(backend: DockerBackend) -> None:
+    """No more processes than the limit, and the host sees that one was refused."""
+    with backend.open(spec_of(FORK)) as sandbox:
+        assert reported(sandbox) == 31
+        assert sandbox.usage().processes_refused >= 1
+
+
+def test_process_limit_is_what_refuses(backend: DockerBackend) -> None:
+    """Without the limit the same loop passes."""
+    assert run(backend, FORK, without=Wall.PROCESSES, memory_bytes=512 * MIB) == 100
+
+
+STATUS = """
+fields = dict(line.rstrip().split(":\\t", 1) for line in open("/proc/self/status") if ":\\t" in line)
+report({key: fields[key].split()[0] for key in ("Uid", "Gid", "CapEff", "CapBnd", "NoNewPrivs", "Seccomp")})
+"""
+
+
+def test_guest_has_no_privilege(backend: DockerBackend) -> None:
+    """An unprivileged user, no capability even in reach, no new privileges, and a policy of system calls."""
+    none = "0" * 16
+    assert run(backend, STATUS) == {
+        "Uid": "1000",
+        "Gid": "1000",
+        "CapEff": none,
+        "CapBnd": none,
+        "NoNewPrivs": "1",
+        "Seccomp": "2",
+    }
+
+
+def test_walls_of_privilege_and_system_calls_can_be_left_out(backend: DockerBackend) -> None:
+    """A test can have root or any system call, to show what stops an attack."""
+    assert run(backend, STATUS, without=Wall.UNPRIVILEGED)["Uid"] == "0"
+    assert run(backend, STATUS, without=Wall.SECCOMP)["Seccomp"] == "0"
+
+
+UNSHARE = """
+import ctypes, errno
+libc = ctypes.CDLL(None, use_errno=True)
+report(libc.unshare(0x10000000) and errno.errorcode[ctypes.get_errno()])  # CLONE_NEWUSER
+"""
+
+
+def test_policy_is_ours_and_is_what_refuses(backend: DockerBackend) -> None:
+    """User namespaces are closed by the policy, and open without it."""
+    assert run(backend, UNSHARE) == "EPERM"
+    assert run(backend, UNSHARE, without=Wall.SECCOMP) == 0
+
+
+def test_environment_is_empty_but_for_what_is_set(
+    backend: DockerBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing of the host's environment gets in, not even proxies of the client's configuration."""
+    monkeypatch.setenv("PLANTED", "sentinel")
+    code = "import os; report(dict(os.environ))"
+    inside = run(backend, code)
+    assert inside == {
+        "PATH": inside["PATH"],
+        "HOSTNAME": "sandbox",
+        "HOME": "/tmp",  # noqa: S108  a path inside
+        "LANG": "C.UTF-8",
+        "PYTHONHASHSEED": "0",
+        "NVIDIA_VISIBLE_DEVICES": "void",
+    }
+    assert run(backend, code, without=Wall.ENVIRONMENT)["PLANTED"] == "sentinel"
+
+
+WRITE_ROOT = """
+import errno
+try:
+    open("/opt/written", "w").close()
+    report("written")
+except OSError as error:
+    report(errno.errorcode[error.errno])
+"""
+
+
+def test_root_is_read_only_even_for_root(backend: DockerBackend) -> None:
+    """The file system takes no writes, whoever asks; without the wall, root could write."""
+    privileged = ALL_WALLS - {Wall.UNPRIVILEGED}
+    for walls, outcome in [(privileged, "EROFS"), (privileged - {Wall.READ_ONLY_ROOT}, "written")]:
+        spec = spec_of(WRITE_ROOT)
+        with backend.open(
+            SandboxSpec(
+                command=spec.command,
+                run_id=spec.run_id,
+                memory_bytes=spec.memory_bytes,
+                cpus=1,
+                processes=8,
+                scratch_bytes=MIB,
+                shared_memory_bytes=MIB,
+                walls=walls,
+            )
+        ) as sandbox:
+            assert reported(sandbox) == outcome
+
+
+FILL = """
+import errno, os
+def fill(folder):
+    written, reason = 0, ""
+    try:
+        with open(folder + "/big", "wb", buffering=0) as file:
+            while written < 16 << 20:
+                written += file.write(bytes(1 << 20))
+    except OSError as error:
+        reason = errno.errorcode[error.errno]
+    os.unlink(folder + "/big")
+    files = 0
+    try:
+        while files < 1000:
+            open(folder + "/" + str(files), "w").close()
+            files += 1
+    except OSError:
+        pass
+    return [written >> 20, reason, files]
+report([fill("/tmp"), fill("/dev/shm")])
+"""
+
+
+def test_scratch_space_is_capped_in_bytes_and_files(backend: DockerBackend) -> None:
+    """``/tmp`` and ``/dev/shm`` end at their sizes and at their number of files."""
+    (tmp, shm) = run(backend, FILL)
+    assert tmp[:2] == [8, "ENOSPC"]
+    assert shm[:2] == [4, "ENOSPC"]
+    assert tmp[2] < 64
+    assert shm[2] < 64
+    assert run(backend, FILL, without=Wall.SCRATCH) == [[16, "", 1000], [16, "", 1000]]
+
+
+def test_no_network_interface_but_loopback(backend: DockerBackend) -> None:
+    """There is nothing to reach anything with."""
+    names = "import os; report(sorted(os.listdir('/sys/class/net')))"
+    assert run(backend, names) == ["lo"]
+    assert run(backend, names, without=Wall.NETWORK) == sorted(os.listdir("/sys/class/net"))  # noqa: PTH208  the same call as inside
+
+
+def test_guest_sees_no_process_but_its_own(backend: DockerBackend) -> None:
+    """The guest is process 1, and the engine puts nothing beside it."""
+    assert run(backend, "import os; report([n for n in os.listdir('/proc') if n.isdecimal()])") == ["1"]
+
+
+def test_guest_learns_no_control_group_of_the_host(backend: DockerBackend) -> None:
+    """Control groups show as the root of a namespace, without the container's id."""
+    groups = run(backend, "report([line.rstrip().split(':')[2] for line in open('/proc/self/cgroup')])")
+    assert set(groups) == {"/"}
+
+
+def test_packages_are_found_without_the_environment(backend: DockerBackend) -> None:
+    """The image's interpreter finds torch by itself, once `site` runs."""
+    code = "import site; site.main(); import importlib.util as u; report(u.find_spec('torch').origin)"
+    assert run(backend, code) == "/opt/harness/lib/python3.11/site-packages/torch/__init__.py"
+
+
+class Relay:
+    """Listens on TCP and passes every connection on to the local engine's socket, as a remote engine would."""
+
+    def __init__(self, target: str) -> None:
+        self._target = target
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._open: list[socket.socket] = [self._listener]
+        self.url = f"tcp://127.0.0.1:{self._listener.getsockname()[1]}"
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                near, _ = self._listener.accept()
+                far = socket.socket(socket.AF_UNIX)
+                far.connect(self._target)
+                self._open += [near, far]
+                for source, sink in ((near, far), (far, near)):
+                    threading.Thread(target=self._copy, args=(source, sink), daemon=True).start()
+
+    def _copy(self, source: socket.socket, sink: socket.socket) -> None:
+        with suppress(OSError):
+            while chunk := source.recv(65_536):
+                sink.sendall(chunk)
+            sink.shutdown(socket.SHUT_WR)
+
+    def close(self) -> None:
+        for each in self._open:
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+            each.close()
+
+
+def test_engine_over_tcp_serves_as_well(backend: DockerBackend, client: DockerClient) -> None:
+    """A remote engine takes the same stream and the same end."""
+    address = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
+    if not address.startswith("unix://"):
+        pytest.skip("the engine in use is not on a local socket")
+    relay = Relay(address.removeprefix("unix://"))
+    remote = docker.DockerClient(base_url=relay.url)
+    try:
+        payload = os.urandom(4 * MIB)
+        code = f"sys.stdout.buffer.write(sys.stdin.buffer.read({len(payload)})[::-1]); input()"
+        with DockerBackend(remote, backend.image).open(spec_of(code)) as sandbox:
+            sandbox.send(payload, deadline())
+            assert sandbox.receive(len(payload), deadline()) == payload[::-1]
+            with pytest.raises(SandboxTimeoutError):
+                sandbox.receive(1, deadline(0.2))
+        assert not is_there(client, sandbox.container)
+    finally:
+        remote.close()
+        relay.close()
+
+
+def test_usage_comes_from_the_engine_where_its_processes_cannot_be_seen(backend: DockerBackend) -> None:
+    """On a remote engine the engine's own counters stand in for the control group's files."""
+    code = "held = bytearray(64 << 20); total = sum(range(3_000_000)); report(0); input()"
+    with backend.open(spec_of(code)) as sandbox:
+        reported(sandbox)
+        seen_here = sandbox.usage()
+        sandbox._groups.clear()
+        usage = sandbox.usage()
+    assert seen_here.cpu_seconds is not None
+    assert usage.cpu_seconds == pytest.approx(seen_here.cpu_seconds, rel=0.2)
+    assert usage.peak_memory_bytes is not None
+    assert usage.peak_memory_bytes > 64 * MIB
+
+
+ORPHAN = """
+import sys, time
+from harness.host.image import connect
+from harness.host.sandbox.base import SandboxSpec
+from harness.host.sandbox.docker import DockerBackend
+spec = SandboxSpec(
+    command=("-I", "-c", "import time; time.sleep(600)"), run_id="test-orphan", memory_bytes=1 << 27, cpus=1,
+    processes=8, scratch_bytes=1 << 20, shared_memory_bytes=1 << 20)
+print(DockerBackend(connect(), sys.argv[1]).open(spec).container, flush=True)
+time.sleep(600)
+"""
+
+
+def test_sweep_removes_what_a_killed_harness_left(backend: DockerBackend, client: DockerClient) -> None:
+    """A sandbox whose harness was killed is removed at the next start; one that is in use is not."""
+    with subprocess.Popen(
+        [sys.executable, "-c", ORPHAN, backend.image], stdout=subprocess.PIPE, text=True
+    ) as harness:
+        assert harness.stdout is not None
+        orphan = harness.stdout.readline().strip()
+        with backend.open(spec_of("import time; time.sleep(60)")) as mine:
+            backend.sweep()
+            assert is_there(client, orphan)
+            harness.kill()
+            harness.wait()
+            assert backend.sweep() >= 1
+            assert not is_there(client, orphan)
+            assert is_there(client, mine.container)
+
+
+def test_guest_reads_the_end_when_its_harness_is_gone(backend: DockerBackend) -> None:
+    """A guest that waits for input ends with the harness that would have sent it."""
+    with backend.open(spec_of("sys.stdin.buffer.read(); report('end')")) as sandbox:
+        client = connect()
+        sandbox._stream.close()
+        result = client.api.wait(sandbox.container, timeout=10)
+        client.close()
+    assert result["StatusCode"] in {0, 120}  # 120: its last words found nobody
+
+
+def test_image_that_is_not_there_is_named(client: DockerClient) -> None:
+    """A missing image is a fault of the machine, with the command that mends it."""
+    with pytest.raises(SandboxError, match="harness-guest:none") as raised:
+        DockerBackend(client, "harness-guest:none")
+    assert raised.value.fix == "harness image"
+
+
+def test_container_that_cannot_start_is_removed(backend: DockerBackend, client: DockerClient) -> None:
+    """A runtime that the engine does not know is a fault of the machine, and leaves nothing behind."""
+    broken = DockerBackend(client, backend.image, runtime="no-such-runtime")
+    with pytest.raises(SandboxError, match="no-such-runtime"):
+        broken.open(spec_of("", run_id="test-not-started"))
+    assert client.api.containers(all=True, filters={"label": "harness.run=test-not-started"}) == []
+
+
+def test_nothing_is_left_behind(backend: DockerBackend, client: DockerClient) -> None:
+    """A sandbox that was used as a context leaves neither container nor volume."""
+    volumes = client.api.volumes()["Volumes"]
+    with backend.open(spec_of("report(0)", run_id="test-left-behind")) as sandbox:
+        reported(sandbox)
+    assert client.api.containers(all=True, filters={"label": "harness.run=test-left-behind"}) == []
+    assert client.api.volumes()["Volumes"] == volumes
