@@ -30,7 +30,7 @@ MAX_BLOBS = 16
 
 
 class Outcome(StrEnum):
-    """The verdict on a submission. A fault of the harness or the machine is an exception, never one of these."""
+    """The verdict on a submission; a fault of the harness or the machine is an exception instead."""
 
     OK = "ok"
     INVALID_SUBMISSION = "invalid_submission"
@@ -78,7 +78,9 @@ def encode(message: Message) -> Iterator[bytes | memoryview]:
         allow_nan=False,
     ).encode()
     if len(header) > MAX_HEADER:
-        raise ProtocolError(f"a header of {len(header)} bytes is over the {MAX_HEADER} that a message may have")
+        raise ProtocolError(
+            f"a header of {len(header)} bytes is over the {MAX_HEADER} that a message may have"
+        )
     yield PREFIX.pack(MAGIC, len(header)) + header
     yield from message.blobs.values()
 
@@ -106,7 +108,7 @@ def parsing(*, max_blob_bytes: int, max_header: int = MAX_HEADER) -> Generator[i
         raise ProtocolError(f"{total} bytes of {kind!r} came where {max_blob_bytes} are allowed")
     blobs: dict[str, bytes | memoryview] = {}
     for name, size in sizes:
-        blobs[name] = (yield size)
+        blobs[name] = yield size
     return Message(kind, fields, blobs)
 
 

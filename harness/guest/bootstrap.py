@@ -4,13 +4,17 @@ The host passes this text on the command line. Modules live in memory only, so n
 scratch space can change them. On the wire: eight bytes of length, then JSON of module name to source.
 """
 
+import importlib.abc
+import importlib.machinery
 import importlib.util
 import json
 import os
 import sys
+import types
+from collections.abc import Sequence
 
 
-def read_exactly(size):
+def read_exactly(size: int) -> bytes:
     """Read that many bytes of standard input."""
     chunks = []
     while size:
@@ -22,39 +26,40 @@ def read_exactly(size):
     return b"".join(chunks)
 
 
-class MemoryImporter:
+class MemoryImporter(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
     """Finds and loads the guest's modules among their sources."""
 
-    def __init__(self, sources):
-        """Keep the sources, by dotted module name."""
+    def __init__(self, sources: dict[str, str]) -> None:
         self.sources = sources
 
-    def find_spec(self, name, path=None, target=None):
-        """Say that a module is here, as `importlib.abc.MetaPathFinder` does."""
-        if name not in self.sources:
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: types.ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        """Say that a module is here."""
+        del path, target  # there is one place, and modules are made anew
+        if fullname not in self.sources:
             return None
-        package = any(other.startswith(name + ".") for other in self.sources)
-        return importlib.util.spec_from_loader(name, self, origin=self.filename(name), is_package=package)
+        package = any(other.startswith(fullname + ".") for other in self.sources)
+        return importlib.util.spec_from_loader(
+            fullname, self, origin=self.get_filename(fullname), is_package=package
+        )
 
-    def filename(self, name):
+    def get_filename(self, fullname: str) -> str:
         """A readable name for tracebacks."""
-        return "<" + name + ">"
+        return f"<{fullname}>"
 
-    def get_source(self, name):
+    def get_source(self, fullname: str) -> str:
         """Return the text, for tracebacks and `inspect`."""
-        return self.sources[name]
+        return self.sources[fullname]
 
-    def create_module(self, spec):
-        """Let Python make the module."""
-
-    def exec_module(self, module):
+    def exec_module(self, module: types.ModuleType) -> None:
         """Run the module's text in its namespace."""
-        name = module.__name__
-        exec(compile(self.sources[name], self.filename(name), "exec"), module.__dict__)
+        code = self.source_to_code(self.sources[module.__name__], self.get_filename(module.__name__))
+        exec(code, module.__dict__)  # noqa: S102  this is what a loader does
 
 
 PACKAGES = "/opt/harness/site-packages"
-if os.path.isdir(PACKAGES):
+if os.path.isdir(PACKAGES):  # noqa: PTH112  pathlib would be imported for this alone
     sys.path.append(PACKAGES)
 else:
     import site

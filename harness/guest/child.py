@@ -9,6 +9,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch.utils.data import DataLoader
 
 from harness.guest import build, data, load, loops
 from harness.guest.findings import Finding, explain, place_of
@@ -57,7 +58,7 @@ def prepare(fields: Any) -> None:  # noqa: ANN401  a message's fields
     seed_everything(fields["seed"])
     # Some operations have no deterministic form: those warn in the log rather than fail.
     torch.use_deterministic_algorithms(mode=True, warn_only=True)
-    torch.utils.deterministic.fill_uninitialized_memory = False
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # set by a property
     if fields["device"] == "cuda":
         os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"
         torch.backends.cudnn.deterministic = True
@@ -164,7 +165,7 @@ def _test_set(job: Message, module: Any) -> data.OnlyInputs:  # noqa: ANN401
     if hasattr(module, "MyDataset"):
         path = data.write_csv(PREDICTION_CSV, bytes(job.blobs["csv"]))
         dataset = data.student_dataset(module.MyDataset, path, fields["rows"], labelled=False)
-        return data.OnlyInputs(data.DataLoader(dataset, fields["batch_size"], shuffle=False))
+        return data.OnlyInputs(DataLoader(dataset, fields["batch_size"], shuffle=False))
     x = _tensor(job, "inputs", torch.float32, fields["rows"], *fields["row_shape"])
     return data.OnlyInputs(data.TensorBatches((x,), fields["batch_size"], shuffle=False))
 
@@ -177,7 +178,7 @@ def _load_weights(model: torch.nn.Module, weights: bytes) -> None:
         raise Finding(
             Outcome.CONTRACT_ERROR,
             f"the trained weights do not fit MyModel as it is built for testing: {error}",
-            "build every layer in __init__ from its arguments alone, and keep only tensors in the model's state",
+            "build every layer in __init__ from its arguments alone, and keep only tensors in its state",
         ) from error
 
 

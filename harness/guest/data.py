@@ -97,7 +97,10 @@ def student_dataset(make: Callable[[str], Any], path: str, rows: int, *, labelle
 
 
 def training_batches(
-    dataset: Any, valid_rows: Tensor, rows: int, batch_size: int  # noqa: ANN401
+    dataset: Any,  # noqa: ANN401  a student's
+    valid_rows: Tensor,
+    rows: int,
+    batch_size: int,
 ) -> tuple[DataLoader[Any], DataLoader[Any]]:
     """Loaders over the training and the validation rows of a student's data set."""
     train_rows = complement(valid_rows, rows)

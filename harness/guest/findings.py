@@ -66,15 +66,21 @@ def explain(error: BaseException, default: Outcome = Outcome.RUNTIME_ERROR) -> F
             f"your code ended the program ({type(error).__name__})",
             "remove exit(), quit() and sys.exit(): the harness runs the loops and must go on after your code",
         )
+    outcome, hint = _classify(error, text, default)
+    return Finding(outcome, text, hint)
+
+
+def _classify(error: BaseException, text: str, default: Outcome) -> tuple[Outcome, str]:
+    """The outcome that an exception stands for, and what to do about it."""
     if _is_out_of_memory(error):
-        return Finding(Outcome.MEMORY_LIMIT, text, MEMORY_HINT)
+        return Outcome.MEMORY_LIMIT, MEMORY_HINT
     if _is_out_of_processes(error):
-        return Finding(Outcome.PROCESS_LIMIT, text, PROCESS_HINT)
+        return Outcome.PROCESS_LIMIT, PROCESS_HINT
     if "before Module.__init__() call" in text:
-        return Finding(Outcome.CONTRACT_ERROR, text, "call super().__init__() in the first line of MyModel.__init__")
+        return Outcome.CONTRACT_ERROR, NO_SUPER_HINT
     if isinstance(error, SyntaxError):
-        return Finding(Outcome.IMPORT_ERROR, text, "Python cannot read this line; run `python model.py` to see why")
-    return Finding(default, text, _hint_for(error))
+        return Outcome.IMPORT_ERROR, "Python cannot read this line; run `python model.py` to see why"
+    return default, _hint_for(text)
 
 
 def _short(error: BaseException) -> str:
@@ -85,8 +91,13 @@ def _short(error: BaseException) -> str:
     return text.replace(SUBMISSION_FOLDER + "/", "")[:2000]
 
 
-MEMORY_HINT = "use a smaller batch_size or a smaller model, and keep no tensors of past batches (loss.item(), not loss)"
-PROCESS_HINT = "start fewer processes and threads; DataLoader workers are not needed for data that is in memory"
+NO_SUPER_HINT = "call super().__init__() in the first line of MyModel.__init__"
+MEMORY_HINT = (
+    "use a smaller batch_size or a smaller model, and keep no tensors of past batches (loss.item(), not loss)"
+)
+PROCESS_HINT = (
+    "start fewer processes and threads; DataLoader workers are not needed for data that is in memory"
+)
 
 
 def _is_out_of_memory(error: BaseException) -> bool:
@@ -94,7 +105,9 @@ def _is_out_of_memory(error: BaseException) -> bool:
         return True
     if isinstance(error, OSError) and error.errno == errno.ENOMEM:
         return True
-    return isinstance(error, RuntimeError) and ("can't allocate memory" in str(error) or "bad_alloc" in str(error))
+    return isinstance(error, RuntimeError) and (
+        "can't allocate memory" in str(error) or "bad_alloc" in str(error)
+    )
 
 
 def _is_out_of_processes(error: BaseException) -> bool:
@@ -126,18 +139,20 @@ _HINTS = (
     ),
     (
         r"No module named '([\w.]+)'",
-        "submissions can import torch, numpy, pandas, the standard library and their own files; {0} is none of them",
+        "{0} is not here: a submission can import torch, numpy, pandas, Python's own modules and its files",
     ),
     (
         r"Name or service not known|Temporary failure in name resolution|Network is unreachable|URLError",
-        "there is no network in the sandbox: nothing can be downloaded, so put what you need into the submission",
+        "there is no network in the sandbox, so nothing can be downloaded",
     ),
-    (r"Expected all tensors to be on the same device", "create tensors on x.device, or register them as buffers"),
+    (
+        r"Expected all tensors to be on the same device",
+        "create tensors on x.device, or register them as buffers",
+    ),
 )
 
 
-def _hint_for(error: BaseException) -> str:
-    text = f"{type(error).__name__}: {_short(error)}"
+def _hint_for(text: str) -> str:
     for pattern, hint in _HINTS:
         match = re.search(pattern, text)
         if match:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
-from harness.guest.findings import SUBMISSION_FOLDER, Finding, explain
+from harness.guest.findings import NO_SUPER_HINT, SUBMISSION_FOLDER, Finding, explain
 from harness.protocol import Outcome
 
 if TYPE_CHECKING:
@@ -85,13 +85,15 @@ def _no_super() -> Finding:
     return Finding(
         Outcome.CONTRACT_ERROR,
         "MyModel.__init__ does not call super().__init__()",
-        "call super().__init__() in the first line of MyModel.__init__",
+        NO_SUPER_HINT,
     )
 
 
 def _missing(module: ModuleType) -> Finding:
     classes = [
-        name for name, value in vars(module).items() if isinstance(value, type) and value.__module__ == "model"
+        name
+        for name, value in vars(module).items()
+        if isinstance(value, type) and value.__module__ == "model"
     ]
     near = difflib.get_close_matches("MyModel", classes, n=1, cutoff=0.4)
     found = f"; it defines {', '.join(classes[:5])}" if classes else ""

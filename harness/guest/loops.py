@@ -82,7 +82,8 @@ def fit(training: Training) -> tuple[int, dict[str, Any]]:
 def train(training: Training) -> float:
     """Train for one epoch; return the mean loss over its rows."""
     model, optimizer, device = training.model, training.optimizer, training.device
-    losses, rows = [], []
+    losses: list[Tensor] = []
+    rows: list[int] = []
     model.train()
     for x, y in training.tr_set:
         optimizer.zero_grad()
@@ -103,7 +104,8 @@ def train(training: Training) -> float:
 
 def validate(model: nn.Module, dv_set: Batches, criterion: nn.Module, device: str) -> float:
     """Return the mean loss over the validation rows."""
-    losses, rows = [], []
+    losses: list[Tensor] = []
+    rows: list[int] = []
     model.eval()
     for x, y in dv_set:
         x, y = x.to(device), y.to(device)  # noqa: PLW2901  as in the lecture
@@ -140,7 +142,7 @@ def _stop_if_diverged(epoch: int, train_loss: float, valid_loss: float) -> None:
             raise Finding(
                 Outcome.DIVERGED,
                 f"the {name} loss is {'NaN' if math.isnan(loss) else 'infinite'} in epoch {epoch}",
-                "try a smaller lr (a tenth), set grad_clip = 1.0, and look for log, sqrt or division of 0 in MyModel",
+                "try a tenth of the lr, set grad_clip = 1.0, and look for log, sqrt or division of 0",
             )
 
 

@@ -1,7 +1,7 @@
 """The first process of a sandbox: it warms up, forks a child for the student's code, and answers the host.
 
-It keeps the protocol's descriptors to itself, cannot be signalled or traced by the child, and ends everything that the
-child left before it passes the child's result on. It runs no student code.
+It keeps the protocol's descriptors to itself, cannot be signalled or traced by the child, and ends
+everything that the child left before it passes the child's result on. It runs no student code.
 """
 
 from __future__ import annotations
@@ -190,7 +190,7 @@ class _exit_descriptor:  # noqa: N801  used like a function
 
 
 def _become_child(job: Message, channel: int, log: int) -> NoReturn:
-    """Give the student's process its descriptors, make it the first to go when memory is short, and run it."""
+    """Give the student's process its descriptors, offer it first when memory is short, and run it."""
     from harness.guest import child  # noqa: PLC0415  imported already; it needs torch
 
     os.setsid()
@@ -260,7 +260,7 @@ def _ended_without_result(status: int | None) -> Message:
     if status is not None and os.WIFSIGNALED(status):
         number = os.WTERMSIG(status)
         name = signal.Signals(number).name if number in signal.valid_signals() else str(number)
-        text, hint = f"the process was ended by {name}", _SIGNAL_HINTS.get(number, "")
+        text, hint = f"the process was ended by {name}", _SIGNAL_HINTS.get(name, "")
     else:
         code = os.waitstatus_to_exitcode(status) if status is not None else "unknown"
         text = f"your code ended the process (exit status {code}) before the loops were done"
@@ -269,8 +269,8 @@ def _ended_without_result(status: int | None) -> Message:
 
 
 _SIGNAL_HINTS = {
-    signal.SIGSEGV: "a crash in native code: endless recursion, ctypes, or an index outside of a tensor's memory",
-    signal.SIGABRT: "native code gave up; its last words are in the log",
-    signal.SIGKILL: "something in your code killed the process, or the machine ran out of memory",
-    signal.SIGSYS: "your code made a system call that the sandbox does not allow",
+    "SIGSEGV": "a crash in native code: endless recursion, ctypes, or an index outside of a tensor's memory",
+    "SIGABRT": "native code gave up; its last words are in the log",
+    "SIGKILL": "something in your code killed the process, or the machine ran out of memory",
+    "SIGSYS": "your code made a system call that the sandbox does not allow",
 }

@@ -58,12 +58,16 @@ def choose(sandbox: str, device: str, note: Callable[[str], None]) -> Choice:
     try:
         return Choice(_bubblewrap(note), f"no Docker here: {why}", settled)
     except MachineError as error:
-        raise WallError(f"no sandbox works here. Docker: {why}. bubblewrap: {error.message}", NOTHING_WORKS) from error
+        raise WallError(
+            f"no sandbox works here. Docker: {why}. bubblewrap: {error.message}", NOTHING_WORKS
+        ) from error
 
 
 def _device(asked: str) -> str:
     if asked == "cuda" and not gpu.available():
-        raise MachineError("--device cuda was asked for, and no NVIDIA driver is loaded here", "use --device cpu")
+        raise MachineError(
+            "--device cuda was asked for, and no NVIDIA driver is loaded here", "use --device cpu"
+        )
     if asked == "auto":
         return "cuda" if gpu.available() else "cpu"
     return asked
@@ -93,7 +97,6 @@ def _bubblewrap(note: Callable[[str], None]) -> Backend:
     if why_not:
         raise WallError(
             f"bubblewrap does not work here: {why_not}",
-            "user namespaces must be allowed: sysctl -w kernel.apparmor_restrict_unprivileged_userns=0 on Ubuntu, "
-            "kernel.unprivileged_userns_clone=1 on older Debian",
+            "allow user namespaces; on Ubuntu: sysctl -w kernel.apparmor_restrict_unprivileged_userns=0",
         )
     return BubblewrapBackend(note)

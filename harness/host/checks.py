@@ -76,6 +76,8 @@ def test_beats(score: Score, tier: Tier, split: str) -> None:
     """The metric on a split is at least as good as a tier's threshold."""
     interval: Interval | None = getattr(score, split)
     assert interval is not None, f"there is no {score.metric} to compare"
-    beaten = interval.value <= tier.threshold if score.direction == "min" else interval.value >= tier.threshold
+    beaten = (
+        interval.value <= tier.threshold if score.direction == "min" else interval.value >= tier.threshold
+    )
     sign = "<=" if score.direction == "min" else ">="
     assert beaten, f"{score.metric} {interval.value:.4g}, needed {sign} {tier.threshold:g}"

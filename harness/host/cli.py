@@ -65,17 +65,23 @@ def _show_fault(error: HarnessError) -> None:
 
 @app.command()
 def grade(  # noqa: PLR0913  the options of the contract
-    submission: Annotated[Path, typer.Argument(help="A folder, .zip or .tar.gz with model.py and config.toml.")],
+    submission: Annotated[
+        Path, typer.Argument(help="A folder, .zip or .tar.gz with model.py and config.toml.")
+    ],
     *,
     assignment: Annotated[
         str | None, typer.Option(metavar="ID", help="The assignment, if the config does not name it.")
     ] = None,
-    sandbox: Annotated[SandboxChoice, typer.Option(help="Where the student's code runs.")] = SandboxChoice.AUTO,
+    sandbox: Annotated[
+        SandboxChoice, typer.Option(help="Where the student's code runs.")
+    ] = SandboxChoice.AUTO,
     device: Annotated[DeviceChoice, typer.Option(help="What it runs on.")] = DeviceChoice.AUTO,
     reference: Annotated[
         Path | None, typer.Option(metavar="DIR", help="The hidden answers (default: reference/ID).")
     ] = None,
-    json: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the report for staff as JSON.")] = None,
+    json: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the report for staff as JSON.")
+    ] = None,
     junit: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the checks as JUnit XML.")] = None,
     feedback: Annotated[
         Path | None,
@@ -131,7 +137,7 @@ def _assignment_folder(submission: Path, named: str | None) -> Path:
         return find_assignment(known[0], here)
     raise UsageError(
         "the submission's config.toml names no assignment",
-        f"name it: --assignment {'|'.join(known) or 'ID'}; assignments are looked for in {here}/assignments and above",
+        f"name it: --assignment {'|'.join(known) or 'ID'} (looked for in {here}/assignments and above)",
     )
 
 
@@ -139,7 +145,9 @@ def _check_targets(*paths: Path | None) -> None:
     """Refuse before the work what could not be written after it."""
     for path in paths:
         if path is not None and not path.absolute().parent.is_dir():
-            raise UsageError(f"there is no folder {path.absolute().parent} to write {path.name} into", "make it first")
+            raise UsageError(
+                f"there is no folder {path.absolute().parent} to write {path.name} into", "make it first"
+            )
 
 
 def _run_session(folder: Path, arguments: list[str], console: Console) -> Report:
@@ -181,7 +189,8 @@ def _render(report: Report, console: Console) -> None:
 
 
 def _write(report: Report, json: Path | None, junit: Path | None, feedback: Path | None) -> None:
-    from harness.host.report import document, junit as junit_xml  # noqa: PLC0415  not for --help
+    from harness.host.report import document  # noqa: PLC0415  not for --help
+    from harness.host.report import junit as junit_xml  # noqa: PLC0415  likewise
 
     if json is not None:
         document.write_json(document.staff_document(report), json)

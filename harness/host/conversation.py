@@ -115,7 +115,9 @@ class Conversation:
             pass  # its last process is gone: what the kernel counted says why
         except ProtocolError as error:
             text = f"more or other bytes came out of the sandbox than the loops send: {error}"
-            heard.result = _finding(Outcome.OUTPUT_LIMIT, text, "let only the harness's loops write to its channel")
+            heard.result = _finding(
+                Outcome.OUTPUT_LIMIT, text, "let only the harness's loops write to its channel"
+            )
         usage = self._sandbox.usage()
         if heard.result is not None and not over_time:
             self._let_go()
@@ -160,7 +162,7 @@ class Conversation:
             return  # it is killed anyway
 
     def _let_go(self) -> None:
-        """Have the supervisor leave, which ends the sandbox sooner than an engine can; `kill` follows anyway."""
+        """Have the supervisor leave, which ends the sandbox sooner than an engine can."""
         deadline = time.monotonic() + LEAVE_SECONDS
         try:
             self._sandbox.send(b"\0", deadline)
@@ -189,9 +191,7 @@ class Conversation:
             usage=usage,
         )
 
-    def _verdict(
-        self, job: Job, heard: _Heard, usage: Usage, *, over_time: bool
-    ) -> tuple[Outcome, str, str]:
+    def _verdict(self, job: Job, heard: _Heard, usage: Usage, *, over_time: bool) -> tuple[Outcome, str, str]:
         claimed = _outcome(heard.result)
         if claimed is Outcome.OK and not over_time:
             return Outcome.OK, "", ""
@@ -216,8 +216,12 @@ class Conversation:
         return f"the limit of {self._spec.processes} processes and threads was reached"
 
 
-MEMORY_HINT = "use a smaller batch_size or a smaller model, and keep no tensors of past batches (loss.item(), not loss)"
-PROCESS_HINT = "start fewer processes and threads; DataLoader workers are not needed for data that is in memory"
+MEMORY_HINT = (
+    "use a smaller batch_size or a smaller model, and keep no tensors of past batches (loss.item(), not loss)"
+)
+PROCESS_HINT = (
+    "start fewer processes and threads; DataLoader workers are not needed for data that is in memory"
+)
 
 
 def _mebibytes(size: int) -> str:
@@ -264,7 +268,7 @@ def _float(value: object) -> float:
 
 
 def _later(before: Usage, after: Usage) -> Usage:
-    """Join what was read just before and just after the kill; a counter that went away keeps its last value."""
+    """Join what was read before and after the kill; a counter that went away keeps its last value."""
     return Usage(
         cpu_seconds=after.cpu_seconds if after.cpu_seconds is not None else before.cpu_seconds,
         peak_memory_bytes=after.peak_memory_bytes or before.peak_memory_bytes,
@@ -285,5 +289,5 @@ def _time_message(job: Job, epochs: list[EpochClaim]) -> tuple[str, str]:
     fits = max(1, int(0.9 * job.seconds / pace))
     return (
         f"{text} after {len(epochs)} of {wanted} epochs ({pace:.2g} s an epoch)",
-        f"about {fits} epochs would fit: set epochs = {fits}, or make an epoch faster (a larger batch_size, a smaller model)",
+        f"about {fits} epochs would fit: set epochs = {fits}, or use a larger batch_size or a smaller model",
     )

@@ -48,7 +48,15 @@ class Finding:
 
 def examine() -> list[Finding]:
     """Look at everything that grading can make use of."""
-    examinations: tuple[Callable[[], Finding], ...] = (_packages, _docker, _image, _bubblewrap, _limits, _gpu, _disk)
+    examinations: tuple[Callable[[], Finding], ...] = (
+        _packages,
+        _docker,
+        _image,
+        _bubblewrap,
+        _limits,
+        _gpu,
+        _disk,
+    )
     return [_safely(examination) for examination in examinations]
 
 
@@ -121,7 +129,9 @@ def _image() -> Finding:
         return Finding("image", Status.WORKS, tag)
     possible, how = can_build(client)
     detail = f"not built yet; {how}"
-    return Finding("image", Status.LIMITED if possible else Status.MISSING, detail, "make image" if possible else how)
+    return Finding(
+        "image", Status.LIMITED if possible else Status.MISSING, detail, "make image" if possible else how
+    )
 
 
 def _bubblewrap() -> Finding:
@@ -155,7 +165,9 @@ def _limits() -> Finding:
 
 def _gpu() -> Finding:
     if gpu.available():
-        return Finding("gpu", Status.WORKS, f"NVIDIA driver; libraries in {', '.join(sorted(gpu.driver_folders()))}")
+        return Finding(
+            "gpu", Status.WORKS, f"NVIDIA driver; libraries in {', '.join(sorted(gpu.driver_folders()))}"
+        )
     return Finding("gpu", Status.LIMITED, "no NVIDIA driver; submissions run on the CPU")
 
 
@@ -164,5 +176,7 @@ def _disk() -> Finding:
     free = shutil.disk_usage(folder).free
     detail = f"{free / (1 << 30):.1f} GiB free in {folder}"
     if free < FREE_BYTES_NEEDED:
-        return Finding("disk", Status.LIMITED, detail, f"building the image needs {FREE_BYTES_NEEDED >> 30} GiB")
+        return Finding(
+            "disk", Status.LIMITED, detail, f"building the image needs {FREE_BYTES_NEEDED >> 30} GiB"
+        )
     return Finding("disk", Status.WORKS, detail)

@@ -49,7 +49,9 @@ class WallError(MachineError):
 class InvalidSubmissionError(Exception):
     """The submission cannot be run as it is; `hint` says what the student can do."""
 
-    def __init__(self, message: str, hint: str = "", file: str | None = None, line: int | None = None) -> None:
+    def __init__(
+        self, message: str, hint: str = "", file: str | None = None, line: int | None = None
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint

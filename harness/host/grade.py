@@ -80,8 +80,13 @@ def grade(order: Order, backend: Backend, progress: Progress) -> tuple[Submissio
     return submission, _scored(order, backend, run_id, phases, started)
 
 
-def _train_and_predict(  # noqa: PLR0913  the whole of a run meets here
-    order: Order, submission: Submission, config: TrainConfig, backend: Backend, progress: Progress, run_id: str
+def _train_and_predict(
+    order: Order,
+    submission: Submission,
+    config: TrainConfig,
+    backend: Backend,
+    progress: Progress,
+    run_id: str,
 ) -> _Phases:
     """Train in one sandbox and predict in a second, which warms up while the first trains."""
     spec = sandbox_spec(order.assignment, run_id, gpu=order.device == "cuda")
@@ -93,7 +98,9 @@ def _train_and_predict(  # noqa: PLR0913  the whole of a run meets here
         versions = training.wait_until_ready()
         with _opening(backend, spec) as testing_sandbox:
             progress.phase(Phase.TRAIN)
-            trained = training.run(material.training_job(), lambda claim: progress.epoch(claim, config.epochs))
+            trained = training.run(
+                material.training_job(), lambda claim: progress.epoch(claim, config.epochs)
+            )
             if trained.outcome is not Outcome.OK:
                 return _Phases(material, (trained,), versions)
             testing = Conversation(testing_sandbox(), spec)
@@ -171,7 +178,9 @@ def _refused(order: Order, backend: Backend, run_id: str, error: InvalidSubmissi
 
 def _runtime(results: tuple[PhaseResult, ...], total: float) -> Runtime:
     cpu = [result.usage.cpu_seconds for result in results if result.usage.cpu_seconds is not None]
-    peaks = [result.usage.peak_memory_bytes for result in results if result.usage.peak_memory_bytes is not None]
+    peaks = [
+        result.usage.peak_memory_bytes for result in results if result.usage.peak_memory_bytes is not None
+    ]
     seconds = {result.phase: result.seconds for result in results}
     return Runtime(
         train_seconds=seconds.get(Phase.TRAIN, 0.0),

@@ -21,7 +21,9 @@ def guest_command() -> tuple[str, ...]:
 def guest_bundle() -> bytes:
     """The modules that the bootstrap waits for: eight bytes of length, then JSON of name to source."""
     package = resources.files("harness")
-    sources = {"harness" if name == "__init__" else f"harness.{name}": package / f"{name}.py" for name in _TOP_LEVEL}
+    sources = {
+        "harness" if name == "__init__" else f"harness.{name}": package / f"{name}.py" for name in _TOP_LEVEL
+    }
     for file in (package / "guest").iterdir():
         name, dot, suffix = file.name.rpartition(".")
         if dot and suffix == "py" and name != _BOOTSTRAP:

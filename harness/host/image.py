@@ -13,6 +13,7 @@ import importlib.resources
 import os
 import platform
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -25,7 +26,7 @@ from docker.errors import DockerException
 from requests.exceptions import RequestException
 
 from harness.host.errors import MachineError
-from harness.host.image_base import Base, choose_base, ensure_base, is_local
+from harness.host.image_base import Base, base_reference, choose_base, ensure_base, is_local
 from harness.host.runtime import guest_requirements
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
     from docker import DockerClient
 
+DEFAULT_SOCKET = "unix:///var/run/docker.sock"
+KNOCK_SECONDS = 5.0
 REPOSITORY = "harness-guest"
 PYTHON_VERSION = "3.11"
 STAGE_LABEL = "harness.stage=build"  # as in the Dockerfile
@@ -48,21 +51,18 @@ def connect() -> DockerClient:
     Raises:
         MachineError: no engine answers.
     """
+    address = os.environ.get("DOCKER_HOST") or DEFAULT_SOCKET
     try:
-        client = docker.from_env()
-    except DockerException as error:
+        if address.startswith("unix://"):
+            _knock(address.removeprefix("unix://"))
+        return docker.from_env()  # it asks the engine for its version
+    except (DockerException, OSError) as error:
         raise _no_engine(error) from error
-    try:
-        client.ping()
-    except (DockerException, RequestException) as error:
-        client.close()
-        raise _no_engine(error) from error
-    return client
 
 
 def image_tag(base: Base, requirements: Iterable[str], dockerfile: str) -> str:
     """The name of the image that is made of these parts; another part is another name."""
-    parts = "\0".join([dockerfile, *requirements, base.value, PYTHON_VERSION])
+    parts = "\0".join([dockerfile, *requirements, base_reference(base), PYTHON_VERSION])
     return f"{REPOSITORY}:{hashlib.sha256(parts.encode()).hexdigest()[:16]}"
 
 
@@ -125,6 +125,13 @@ def make_image(progress: Callable[[str], None]) -> str:
         client.close()
 
 
+def _knock(path: str) -> None:
+    """See whether anyone listens, since docker-py leaves a socket open when nobody does."""
+    with socket.socket(socket.AF_UNIX) as knocking:
+        knocking.settimeout(KNOCK_SECONDS)
+        knocking.connect(path)
+
+
 def _no_engine(error: Exception) -> MachineError:
     return MachineError(
         f"no Docker engine answers: {error}",
@@ -164,12 +171,19 @@ def _only_one_builds(cache: Path, progress: Callable[[str], None]) -> Iterator[N
         yield
 
 
+def _remove_leftovers(cache: Path) -> None:
+    """Remove what a killed build left; whoever holds the lock is the only one who builds."""
+    for leftover in (*cache.glob("context-*"), *cache.glob("debian-*")):
+        shutil.rmtree(leftover, ignore_errors=True)
+
+
 def _build_once(client: DockerClient, progress: Callable[[str], None]) -> str:
     cache = _cache_folder()
     with _only_one_builds(cache, progress):
         reference = find_image(client)  # while this process waited for the lock
         if reference is not None:
             return reference
+        _remove_leftovers(cache)
         base, reason = choose_base(client)
         if base is None:
             raise MachineError(
@@ -177,12 +191,12 @@ def _build_once(client: DockerClient, progress: Callable[[str], None]) -> str:
                 "apt-get install debootstrap (then run as root), or let the engine reach a registry",
             )
         progress(f"base: {reason}")
-        base_reference = ensure_base(client, base, cache, progress)
+        reference = ensure_base(client, base, cache, progress)
         tag = image_tag(base, guest_requirements(), _dockerfile())
         with tempfile.TemporaryDirectory(prefix="context-", dir=cache) as folder:
             _write_context(Path(folder), _engine_machine(client), progress)
             try:
-                _build(client, folder, base_reference, tag, progress)
+                _build(client, folder, reference, tag, progress)
             finally:
                 client.images.prune(filters={"dangling": True, "label": STAGE_LABEL})
     return tag

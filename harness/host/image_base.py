@@ -34,6 +34,11 @@ DEBOOTSTRAP = (
     "--include=python3,python3-venv",
     SUITE,
 )
+# What debootstrap takes over from this machine or writes about it; students can read what is in the image.
+LEFT_OUT = (
+    *("etc/resolv.conf", "etc/hostname", "etc/apt/sources.list"),
+    *("var/log/*", "var/cache/apt/*", "var/lib/apt/*"),
+)
 DEBOOTSTRAP_SECONDS = 1800
 LAST_LINES = 12
 
@@ -47,8 +52,13 @@ class Base(enum.Enum):
 
 def debootstrapped_tag() -> str:
     """The tag of the base that debootstrap makes; it names the recipe."""
-    recipe = hashlib.sha256(" ".join(DEBOOTSTRAP).encode()).hexdigest()
+    recipe = hashlib.sha256(" ".join(DEBOOTSTRAP + LEFT_OUT).encode()).hexdigest()
     return f"harness-base:{SUITE}-{recipe[:16]}"
+
+
+def base_reference(base: Base) -> str:
+    """The image that a base is."""
+    return OFFICIAL if base is Base.OFFICIAL else debootstrapped_tag()
 
 
 def is_local(client: DockerClient, reference: str) -> bool:
@@ -85,7 +95,7 @@ def choose_base(client: DockerClient) -> tuple[Base | None, str]:
 
 
 def ensure_base(client: DockerClient, base: Base, cache: Path, progress: Callable[[str], None]) -> str:
-    """Pull or make the base unless it is there; return its reference.
+    """Pull or make the base unless it is there; return its `base_reference`.
 
     Args:
         client: the engine.
@@ -97,18 +107,18 @@ def ensure_base(client: DockerClient, base: Base, cache: Path, progress: Callabl
         MachineError: it could not be had.
         DockerException: the engine refused something or did not answer.
     """
+    reference = base_reference(base)
+    if is_local(client, reference):
+        return reference
     if base is Base.OFFICIAL:
-        if not is_local(client, OFFICIAL):
-            progress(f"pulling {OFFICIAL}")
-            client.images.pull(OFFICIAL)
-        return OFFICIAL
-    tag = debootstrapped_tag()
-    if not is_local(client, tag):
+        progress(f"pulling {reference}")
+        client.images.pull(reference)
+    else:
         progress(f"making a minimal Debian ({SUITE}) with debootstrap, about a minute")
         with tempfile.TemporaryDirectory(prefix="debian-", dir=cache) as folder:
             _debootstrap(folder)
-            _import(client, folder, tag)
-    return tag
+            _import(client, folder, reference)
+    return reference
 
 
 def _registry_answers(client: DockerClient) -> bool:
@@ -148,7 +158,8 @@ def _debootstrap(folder: str) -> None:
 def _import(client: DockerClient, folder: str, tag: str) -> None:
     """Make an image of one layer out of a folder, streaming it to the engine."""
     repository, _, version = tag.partition(":")
-    command = ["tar", "--numeric-owner", "-C", folder, "-c", "."]
+    excludes = [f"--exclude=./{path}" for path in LEFT_OUT]
+    command = ["tar", "--numeric-owner", *excludes, "-C", folder, "-c", "."]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as tar:
         stream = cast("Any", tar.stdout)  # the stubs ask for bytes, requests streams a file
         answer = client.api.import_image_from_stream(stream, repository=repository, tag=version)

@@ -131,8 +131,10 @@ class Intake:
                 "hand in your own code only, no installed packages",
             )
         if len(content) > self.room:
+            sizes = {path: len(content)} | {name: len(each) for name, each in self.files.items()}
+            largest = max(sizes, key=lambda name: sizes[name])
             raise InvalidSubmissionError(
-                f"the files have more than the {self.max_bytes} bytes allowed; {quoted(path)} goes over",
+                f"the files have over the {self.max_bytes} bytes allowed; the largest is {quoted(largest)}",
                 "leave out what the model does not need",
             )
         self.files[path] = content

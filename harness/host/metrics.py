@@ -52,11 +52,13 @@ def _squared_error(predictions: NDArray[np.float32], answers: NDArray[Any]) -> N
 
 
 def _absolute_error(predictions: NDArray[np.float32], answers: NDArray[Any]) -> NDArray[np.float64]:
-    return np.abs(_residuals(predictions, answers))
+    absolute: NDArray[np.float64] = np.abs(_residuals(predictions, answers))
+    return absolute
 
 
 def _hit(predictions: NDArray[np.float32], answers: NDArray[Any]) -> NDArray[np.float64]:
-    return (predictions.argmax(axis=1) == answers).astype(np.float64)
+    hits: NDArray[np.float64] = (predictions.argmax(axis=1) == answers).astype(np.float64)
+    return hits
 
 
 def _itself(mean: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -110,18 +110,26 @@ def grading_of(config: pytest.Config) -> Grading:
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options of a grading session."""
     group = parser.getgroup("harness", "grading PyTorch homework")
-    group.addoption("--submission", metavar="DIR", help="a folder or archive to grade by the assignment's checks")
     group.addoption(
-        "--sandbox", choices=["auto", "docker", "bubblewrap", "none"], default="auto", help="where student code runs"
+        "--submission", metavar="DIR", help="a folder or archive to grade by the assignment's checks"
+    )
+    group.addoption(
+        "--sandbox",
+        choices=["auto", "docker", "bubblewrap", "none"],
+        default="auto",
+        help="where student code runs",
     )
     group.addoption("--device", choices=["auto", "cpu", "cuda"], default="auto", help="what it runs on")
-    group.addoption("--reference", metavar="DIR", help="the hidden answers (default: reference/ID beside assignments/)")
+    group.addoption(
+        "--reference", metavar="DIR", help="the hidden answers (default: reference/ID beside assignments/)"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Find the assignment and register the marker."""
     config.addinivalue_line(
-        "markers", "points(value, private=False): what passing the check is worth; private ones are for staff only"
+        "markers",
+        "points(value, private=False): what passing the check is worth; private ones are for staff only",
     )
     if config.getoption("--submission") is None:
         return
@@ -169,7 +177,10 @@ def _assignment_folder(config: pytest.Config) -> Path:
 def _refuse_inside(submission: Path, config: pytest.Config) -> None:
     """Keep pytest's own reading of files (ini files, conftest.py, tests) out of what a student wrote."""
     student = submission.resolve()
-    own = [config.rootpath, *(Path(config.invocation_params.dir, arg.partition("::")[0]) for arg in config.args)]
+    own = [
+        config.rootpath,
+        *(Path(config.invocation_params.dir, arg.partition("::")[0]) for arg in config.args),
+    ]
     if config.inipath is not None:
         own.append(config.inipath)
     if any(path.resolve().is_relative_to(student) for path in own):
@@ -244,7 +255,7 @@ def _check(item: pytest.Item, call: pytest.CallInfo[None]) -> Check:
 
 
 def _check_name(item: pytest.Item) -> str:
-    """``test_beats[simple-public]`` is ``beats_simple[public]``, any other test its name without ``test_``."""
+    """``beats_simple[public]`` for a tier's check, else the test's name without ``test_``."""
     name = item.name.removeprefix("test_")
     callspec = getattr(item, "callspec", None)
     if item.path == CHECKS and callspec is not None and "tier" in callspec.params:
@@ -253,7 +264,7 @@ def _check_name(item: pytest.Item) -> str:
 
 
 def _result(call: pytest.CallInfo[None]) -> tuple[str, str]:
-    """A check's outcome and message. Values that pytest's assertions quote are left out: they may be labels."""
+    """A check's outcome and message, without the values that pytest quotes: they may be labels."""
     if call.excinfo is None:
         return "passed", ""
     error = call.excinfo.value

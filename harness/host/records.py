@@ -6,14 +6,15 @@ What is read from files (`Assignment`, `TrainConfig`) is a schema of its own, in
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.protocol import Outcome, Phase
-
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy as np
     from numpy.typing import NDArray
+
+    from harness.protocol import Outcome, Phase
 
 
 @dataclass(frozen=True, slots=True)

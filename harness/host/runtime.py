@@ -77,7 +77,8 @@ def guest_distributions() -> dict[str, metadata.Distribution]:
 def guest_requirements() -> tuple[str, ...]:
     """The same packages as pinned requirements, for building an image with what is installed here."""
     return tuple(
-        f"{name}=={Version(distribution.version).public}" for name, distribution in guest_distributions().items()
+        f"{name}=={Version(distribution.version).public}"
+        for name, distribution in guest_distributions().items()
     )
 
 

@@ -60,7 +60,9 @@ class QuietSession:
         if config is not None and FAULT in config.stash:
             raise config.stash[FAULT]
         if self._broken is not None:
-            raise UsageError(f"the assignment's checks cannot be collected:\n{self._broken}", "mend the test file")
+            raise UsageError(
+                f"the assignment's checks cannot be collected:\n{self._broken}", "mend the test file"
+            )
         if config is None or GRADING not in config.stash or config.stash[GRADING].run is None:
             raise self._stopped(status)
         return config.stash[GRADING].report()
@@ -71,4 +73,6 @@ class QuietSession:
         if status == pytest.ExitCode.USAGE_ERROR:
             return UsageError("pytest refused the command; its message is above")
         lines = self._output.getvalue().splitlines()[-LAST_LINES:]
-        return MachineError("the grading session broke:\n" + "\n".join(lines), "this is a fault of the harness")
+        return MachineError(
+            "the grading session broke:\n" + "\n".join(lines), "this is a fault of the harness"
+        )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import itertools
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
@@ -14,12 +14,15 @@ from torch.utils.data import DataLoader, TensorDataset
 from harness.guest import data, loops
 from harness.guest.tasks import task_of
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 ROWS, VALID_ROWS, FEATURES, EPOCHS, SEED = 517, 130, 11, 4, 5201314
-OPTIMIZERS = {
+OPTIMIZERS: dict[str, Callable[[Any], torch.optim.Optimizer]] = {
     "SGD": lambda parameters: torch.optim.SGD(parameters, lr=0.001, momentum=0.5),
     "Adam": lambda parameters: torch.optim.Adam(parameters, lr=0.01),
 }
-SCHEDULERS = {
+SCHEDULERS: dict[str, Callable[[Any], Any]] = {
     "none": lambda _: None,
     "cosine": lambda optimizer: torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=EPOCHS),
 }
@@ -66,8 +69,8 @@ def lecture(optimizer_name: str, scheduler_name: str, batch_size: int) -> tuple[
     criterion = nn.MSELoss()
     optimizer = OPTIMIZERS[optimizer_name](model.parameters())
     scheduler: Any = SCHEDULERS[scheduler_name](optimizer)
-    tr_set = DataLoader(TensorDataset(x[VALID_ROWS:], y[VALID_ROWS:]), batch_size, shuffle=True)
-    dv_set = DataLoader(TensorDataset(x[:VALID_ROWS], y[:VALID_ROWS]), batch_size, shuffle=False)
+    tr_set: Any = DataLoader(TensorDataset(x[VALID_ROWS:], y[VALID_ROWS:]), batch_size, shuffle=True)
+    dv_set: Any = DataLoader(TensorDataset(x[:VALID_ROWS], y[:VALID_ROWS]), batch_size, shuffle=False)
     record, best, best_state = [], float("inf"), {}
     for _ in range(EPOCHS):
         model.train()
@@ -79,14 +82,14 @@ def lecture(optimizer_name: str, scheduler_name: str, batch_size: int) -> tuple[
             loss.backward()
             optimizer.step()
             total_loss += loss.detach().cpu().item() * len(xb)
-        train_loss = total_loss / len(tr_set.dataset)  # type: ignore[arg-type]
+        train_loss = total_loss / len(tr_set.dataset)
         model.eval()
         total_loss = 0
         for xb, yb in dv_set:
             with torch.no_grad():
                 loss = criterion(model(xb), yb)
             total_loss += loss.cpu().item() * len(xb)
-        valid_loss = total_loss / len(dv_set.dataset)  # type: ignore[arg-type]
+        valid_loss = total_loss / len(dv_set.dataset)
         record.append((train_loss, valid_loss))
         if valid_loss < best:
             best, best_state = valid_loss, copy.deepcopy(model.state_dict())
@@ -145,7 +148,7 @@ def _one_thread() -> Any:
 def test_losses_and_weights_are_the_lectures(
     optimizer: str, scheduler: str, batch_size: int, *, own_dataset: bool
 ) -> None:
-    """Losses of every epoch and the best weights are equal bit for bit, also with an incomplete last batch."""
+    """Every epoch's losses and the best weights are equal bit for bit; the last batch is incomplete."""
     expected_record, expected_state = lecture(optimizer, scheduler, batch_size)
     record, state = ours(optimizer, scheduler, batch_size, own_dataset=own_dataset)
 

@@ -56,6 +56,7 @@ def unavailable(reason: str) -> NoReturn:
 
 @pytest.fixture(scope="module")
 def client() -> Iterator[DockerClient]:
+    """The engine in use."""
     try:
         engine = connect()
     except MachineError as error:
@@ -66,6 +67,7 @@ def client() -> Iterator[DockerClient]:
 
 @pytest.fixture(scope="module")
 def backend(client: DockerClient) -> DockerBackend:
+    """The backend, with the image for what is installed here."""
     try:
         image = ensure_image(client, build=False, progress=print)
     except MachineError as error:
@@ -74,6 +76,7 @@ def backend(client: DockerClient) -> DockerBackend:
 
 
 def spec_of(code: str, *, without: Wall | None = None, **changes: Any) -> SandboxSpec:
+    """Small limits for a guest that runs `code`, with `report` in reach and one wall down if asked."""
     limits: dict[str, Any] = {
         "run_id": "test-docker-backend",
         "memory_bytes": 128 * MIB,
@@ -88,19 +91,23 @@ def spec_of(code: str, *, without: Wall | None = None, **changes: Any) -> Sandbo
 
 
 def deadline(seconds: float = SECONDS) -> float:
+    """So many seconds from now."""
     return time.monotonic() + seconds
 
 
 def reported(sandbox: DockerSandbox) -> Any:
+    """What the guest gave to `report`."""
     return json.loads(sandbox.receive(LINE, deadline()))
 
 
 def run(backend: DockerBackend, code: str, **changes: Any) -> Any:
+    """Run `code` in a sandbox of its own and return what it reported."""
     with backend.open(spec_of(code, **changes)) as sandbox:
         return reported(sandbox)
 
 
 def is_there(client: DockerClient, container: str) -> bool:
+    """Whether the engine still has a container."""
     try:
         client.api.inspect_container(container)
     except NotFound:
@@ -416,7 +423,7 @@ def test_packages_are_found_without_the_environment(backend: DockerBackend) -> N
 
 
 class Relay:
-    """Listens on TCP and passes every connection on to the local engine's socket, as a remote engine would."""
+    """Listens on TCP and passes connections on to the local engine, which looks remote from there."""
 
     def __init__(self, target: str) -> None:
         self._target = target
@@ -442,6 +449,7 @@ class Relay:
             sink.shutdown(socket.SHUT_WR)
 
     def close(self) -> None:
+        """Cut every connection."""
         for each in self._open:
             with suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)

@@ -42,10 +42,12 @@ class Engine:
         self._kills, self._removals = kills, removals
         self.api = self
 
-    def kill(self, container: str) -> None:
+    def kill(self, _container: str) -> None:
+        """Answer as the test wants it."""
         _answer(self._kills)
 
-    def remove_container(self, container: str, *, force: bool, v: bool) -> None:
+    def remove_container(self, _container: str, *, force: bool, v: bool) -> None:
+        """Answer as the test wants it; anonymous volumes must go too."""
         assert force
         assert v
         _answer(self._removals)
@@ -58,7 +60,8 @@ class HangingEngine(Engine):
         super().__init__([], [NotFound("gone")])
         self.release = threading.Event()
 
-    def kill(self, container: str) -> None:
+    def kill(self, _container: str) -> None:
+        """Wait for the test."""
         self.release.wait(10)
 
 
@@ -69,6 +72,7 @@ def _answer(answers: list[Exception | None]) -> None:
 
 
 def conflict() -> APIError:
+    """The engine's word for a container that is not in the state that was asked for."""
     return APIError("conflict", response=cast("Any", Answer(409)))
 
 
@@ -121,7 +125,7 @@ def test_container_of_a_living_harness_is_no_orphan() -> None:
 
 def test_container_of_a_harness_that_is_gone_is_an_orphan() -> None:
     """The process that made it has ended, so nobody will end it."""
-    code = "import json; from harness.host.sandbox.docker_end import owner_labels as o; print(json.dumps(o('r')))"
+    code = "import json, harness.host.sandbox.docker_end as d; print(json.dumps(d.owner_labels('run')))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     labels = json.loads(done.stdout)
     assert labels[MACHINE_LABEL] == owner_labels("run")[MACHINE_LABEL]

@@ -22,10 +22,12 @@ SECONDS = 10.0
 
 
 def frame(stream: int, content: bytes) -> bytes:
+    """Wrap bytes as the engine does."""
     return FRAME.pack(stream, len(content)) + content
 
 
 def soon(seconds: float = SECONDS) -> float:
+    """So many seconds from now."""
     return time.monotonic() + seconds
 
 
@@ -36,11 +38,13 @@ class Holder:
         self.closed = 0
 
     def close(self) -> None:
+        """Count."""
         self.closed += 1
 
 
 @pytest.fixture
 def pair() -> Iterator[tuple[AttachedStream, socket.socket]]:
+    """A stream, and the engine's end of it."""
     near, engine = socket.socketpair()
     stream = AttachedStream(near)
     yield stream, engine

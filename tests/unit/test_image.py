@@ -35,11 +35,13 @@ class Images:
         self.asked: list[str] = []
 
     def get(self, reference: str) -> str:
+        """Find an image of the engine."""
         if reference not in self.local:
             raise ImageNotFound(reference)
         return reference
 
     def get_registry_data(self, reference: str) -> str:
+        """Find an image of the registry."""
         self.asked.append(reference)
         if reference not in self._registry:
             raise DockerException("no such host")
@@ -59,6 +61,7 @@ def image_of_this_machine(base: Base) -> str:
 
     class Listening(Images):
         def get(self, reference: str) -> str:
+            """Note what is asked for."""
             asked.append(reference)
             return super().get(reference)
 
@@ -154,7 +157,7 @@ def test_pip_needs_no_word_where_this_python_could_run_in_the_image() -> None:
 
 
 def test_dockerfile_and_code_agree() -> None:
-    """What the code counts on is in the Dockerfile: interpreter, user, label, and a last stage from nothing."""
+    """The code counts on an interpreter, a user, a label and an empty last stage, and they are there."""
     folder = IMAGE_PYTHON.removesuffix("/bin/python3")
     uid, gid = USER.split(":")
     assert f"-m venv --without-pip {folder}" in DOCKERFILE

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, Self
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -96,7 +96,7 @@ class Sandbox(Protocol):
             SandboxError: something is left that would not end.
         """
 
-    def __enter__(self) -> Sandbox: ...
+    def __enter__(self) -> Self: ...
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -120,7 +120,7 @@ class Backend(Protocol):
 
     @property
     def limits_enforced_by(self) -> str:
-        """How the memory and process limits hold, for the report: ``cgroup`` or ``watching from the host``."""
+        """How memory and process limits hold, for the report: ``cgroup`` or ``watching from the host``."""
 
     def open(self, spec: SandboxSpec) -> Sandbox:
         """Start a sandbox; it returns before the guest is ready.

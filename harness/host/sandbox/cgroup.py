@@ -158,7 +158,9 @@ def parents() -> dict[str, Path]:
     if {"memory", "pids"} <= mounts.keys():
         found = {name: own.get(name, mounts[name]) for name in V1_CONTROLLERS if name in mounts}
     elif "unified" in mounts:
-        found = {"unified": mounts["unified"]}  # a group with processes of its own may not hand controllers on
+        found = {
+            "unified": mounts["unified"]
+        }  # a group with processes of its own may not hand controllers on
         if not {"memory", "pids", "cpu"} <= set(_words(mounts["unified"] / "cgroup.subtree_control")):
             return {}
     else:
@@ -183,7 +185,9 @@ def create(name: str, limits: Limits) -> Cgroup | None:
     Raises:
         SandboxError: the kernel refused a limit.
     """
-    group = Cgroup({key: path / f"{PREFIX}{Owner.of_this_process()}-{name}" for key, path in parents().items()})
+    group = Cgroup(
+        {key: path / f"{PREFIX}{Owner.of_this_process()}-{name}" for key, path in parents().items()}
+    )
     if not group.paths:
         return None
     try:
@@ -211,8 +215,8 @@ def _limit(paths: Mapping[str, Path], limits: Limits) -> None:
     else:
         settings = [(paths["cpu"] / "cpu.cfs_quota_us", quota)] if "cpu" in paths else []
         if limits.memory_bytes is not None:
-            for file in ("memory.limit_in_bytes", "memory.memsw.limit_in_bytes"):  # in this order
-                settings.append((paths["memory"] / file, str(limits.memory_bytes)))
+            names = ("memory.limit_in_bytes", "memory.memsw.limit_in_bytes")  # in this order
+            settings += [(paths["memory"] / name, str(limits.memory_bytes)) for name in names]
         if limits.processes is not None:
             settings.append((paths["pids"] / "pids.max", str(limits.processes)))
     for file, value in settings:

@@ -46,7 +46,11 @@ def _own_mount_namespace() -> None:
         _check(_libc.unshare(CLONE_NEWNS), "making a mount namespace")
     else:
         _check(_libc.unshare(CLONE_NEWUSER | CLONE_NEWNS), "making a user namespace")
-        for name, text in (("setgroups", "deny"), ("uid_map", f"{uid} {uid} 1"), ("gid_map", f"{gid} {gid} 1")):
+        for name, text in (
+            ("setgroups", "deny"),
+            ("uid_map", f"{uid} {uid} 1"),
+            ("gid_map", f"{gid} {gid} 1"),
+        ):
             with open(f"/proc/self/{name}", "w") as file:
                 file.write(text)
     _mount("none", "/", "", MS_REC | MS_PRIVATE, "")

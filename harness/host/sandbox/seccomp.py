@@ -28,18 +28,18 @@ except (ImportError, OSError, RuntimeError):  # it loads libseccomp when importe
 
 ALLOWED = tuple(
     """
-    access alarm arch_prctl brk capget capset chdir chmod chown clock_getres clock_gettime
-    clock_nanosleep close close_range copy_file_range creat dup dup2 dup3 epoll_create epoll_create1
-    epoll_ctl epoll_ctl_old epoll_pwait epoll_pwait2 epoll_wait epoll_wait_old eventfd eventfd2 execve
-    execveat exit exit_group faccessat faccessat2 fadvise64 fallocate fchdir fchmod fchmodat fchmodat2
-    fchown fchownat fcntl fdatasync fgetxattr flistxattr flock fork fremovexattr fsetxattr fstat fstatfs
-    fsync ftruncate futex futex_waitv futimesat get_mempolicy get_robust_list get_thread_area getcpu
-    getcwd getdents getdents64 getegid geteuid getgid getgroups getitimer getpeername getpgid getpgrp
-    getpid getppid getpriority getrandom getresgid getresuid getrlimit getrusage getsid getsockname
-    getsockopt gettid gettimeofday getuid getxattr inotify_add_watch inotify_init inotify_init1
-    inotify_rm_watch ioprio_get ioprio_set kill lchown lgetxattr link linkat listen
-    accept accept4 bind connect listxattr llistxattr lremovexattr lseek lsetxattr lstat madvise mbind
-    membarrier memfd_create mincore mkdir mkdirat mlock mlock2 mlockall mmap mprotect
+    accept accept4 access alarm arch_prctl bind brk capget capset chdir chmod chown clock_getres
+    clock_gettime clock_nanosleep close close_range connect copy_file_range creat dup dup2 dup3
+    epoll_create epoll_create1 epoll_ctl epoll_ctl_old epoll_pwait epoll_pwait2 epoll_wait
+    epoll_wait_old eventfd eventfd2 execve execveat exit exit_group faccessat faccessat2 fadvise64
+    fallocate fchdir fchmod fchmodat fchmodat2 fchown fchownat fcntl fdatasync fgetxattr flistxattr
+    flock fork fremovexattr fsetxattr fstat fstatfs fsync ftruncate futex futex_waitv futimesat
+    get_mempolicy get_robust_list get_thread_area getcpu getcwd getdents getdents64 getegid geteuid
+    getgid getgroups getitimer getpeername getpgid getpgrp getpid getppid getpriority getrandom
+    getresgid getresuid getrlimit getrusage getsid getsockname getsockopt gettid gettimeofday getuid
+    getxattr inotify_add_watch inotify_init inotify_init1 inotify_rm_watch ioprio_get ioprio_set kill
+    lchown lgetxattr link linkat listen listxattr llistxattr lremovexattr lseek lsetxattr lstat madvise
+    mbind membarrier memfd_create mincore mkdir mkdirat mlock mlock2 mlockall mmap mprotect
     mq_getsetattr mq_notify mq_open mq_timedreceive mq_timedsend mq_unlink mremap msgctl msgget msgrcv
     msgsnd msync munlock munlockall munmap nanosleep newfstatat open openat openat2 pause pidfd_open
     pidfd_send_signal pipe pipe2 pkey_alloc pkey_free pkey_mprotect poll ppoll prctl pread64 preadv
@@ -54,8 +54,8 @@ ALLOWED = tuple(
     setreuid setrlimit setsid setsockopt setuid setxattr shmat shmctl shmdt shmget shutdown sigaltstack
     signalfd signalfd4 socketpair splice stat statfs statx symlink symlinkat sync sync_file_range syncfs
     sysinfo tee tgkill time timer_create timer_delete timer_getoverrun timer_gettime timer_settime
-    timerfd_create timerfd_gettime timerfd_settime times tkill truncate umask uname unlink unlinkat utime
-    utimensat utimes vfork vmsplice wait4 waitid write writev
+    timerfd_create timerfd_gettime timerfd_settime times tkill truncate umask uname unlink unlinkat
+    utime utimensat utimes vfork vmsplice wait4 waitid write writev
     """.split()
 )
 
@@ -133,7 +133,8 @@ def bpf_program() -> bytes:
     """
     if pyseccomp is None:
         raise WallError(
-            "the system-call filter cannot be made: libseccomp is not installed", "apt-get install libseccomp2"
+            "the system-call filter cannot be made: libseccomp is not installed",
+            "apt-get install libseccomp2",
         )
     policy = pyseccomp.SyscallFilter(pyseccomp.ERRNO(errno.EPERM))
     for name in ALLOWED:

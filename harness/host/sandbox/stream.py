@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import select
+import threading
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -12,13 +13,19 @@ from harness.host.sandbox.base import SandboxClosedError, SandboxTimeoutError
 
 if TYPE_CHECKING:
     import subprocess
+    from typing import IO
 
 CHUNK = 1 << 20
 TAIL_BYTES = 16_384
+SECONDS_BETWEEN_LOOKS = 0.5  # of a thread that waits, for another one that closes
 
 
 class PipeStream:
-    """Reads and writes a process's pipes, none of which ever blocks past a deadline."""
+    """Reads and writes a process's pipes, none of which ever blocks past a deadline.
+
+    One thread at a time uses it, except for `wait_closed` and `close`: these wait until no thread is inside
+    `send` or `receive`, since a descriptor that is closed under a thread may be another file's by then.
+    """
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         if process.stdin is None or process.stdout is None or process.stderr is None:
@@ -26,44 +33,52 @@ class PipeStream:
         self._stdin, self._stdout, self._stderr = process.stdin, process.stdout, process.stderr
         self._tail = bytearray()
         self._stderr_open = True
+        self._in_use = threading.Lock()
+        self._closing = False
         for pipe in (self._stdin, self._stdout, self._stderr):
             os.set_blocking(pipe.fileno(), False)
 
     def send(self, data: bytes | memoryview, deadline: float) -> None:
         """Write all of `data`; see `Sandbox.send`."""
         rest = memoryview(data).cast("B") if memoryview(data).nbytes else memoryview(b"")
-        while rest:
-            self._wait(self._stdin.fileno(), select.POLLOUT, deadline)
-            try:
-                rest = rest[os.write(self._stdin.fileno(), rest[:CHUNK]) :]
-            except BlockingIOError:
-                continue
-            except BrokenPipeError as error:
-                raise SandboxClosedError("the guest no longer reads") from error
+        with self._in_use:
+            while rest:
+                self._wait(self._stdin, select.POLLOUT, deadline)
+                try:
+                    rest = rest[os.write(self._stdin.fileno(), rest[:CHUNK]) :]
+                except BlockingIOError:
+                    continue
+                except BrokenPipeError as error:
+                    raise SandboxClosedError("the guest no longer reads") from error
 
     def receive(self, size: int, deadline: float) -> bytes:
         """Read exactly `size` bytes; see `Sandbox.receive`."""
         received = bytearray()
-        while len(received) < size:
-            self._wait(self._stdout.fileno(), select.POLLIN, deadline)
-            try:
-                chunk = os.read(self._stdout.fileno(), min(CHUNK, size - len(received)))
-            except BlockingIOError:
-                continue
-            if not chunk:
-                raise SandboxClosedError("the guest's last process is gone")
-            received += chunk
+        with self._in_use:
+            while len(received) < size:
+                self._wait(self._stdout, select.POLLIN, deadline)
+                try:
+                    chunk = os.read(self._stdout.fileno(), min(CHUNK, size - len(received)))
+                except BlockingIOError:
+                    continue
+                if not chunk:
+                    raise SandboxClosedError("the guest's last process is gone")
+                received += chunk
         return bytes(received)
 
     def wait_closed(self, deadline: float) -> bool:
         """Discard what still comes until every process at the other end is gone; False at the deadline."""
+        if not self._in_use.acquire(timeout=max(0.0, deadline - time.monotonic())):
+            return False
         try:
             while True:
-                self._wait(self._stdout.fileno(), select.POLLIN, deadline)
+                self._wait(self._stdout, select.POLLIN, deadline)
                 if not os.read(self._stdout.fileno(), CHUNK):
                     return True
         except SandboxTimeoutError:
             return False
+        finally:
+            self._in_use.release()
 
     def tail(self) -> str:
         """The last of what was written to standard error."""
@@ -71,15 +86,20 @@ class PipeStream:
         return self._tail.decode(errors="replace")
 
     def close(self) -> None:
-        """Close all three pipes."""
-        self._drain_stderr()
-        for pipe in (self._stdin, self._stdout, self._stderr):
-            with suppress(OSError):
-                pipe.close()
-        self._stderr_open = False
+        """Close all three pipes; a thread that waits on them gets `SandboxClosedError`."""
+        self._closing = True
+        with self._in_use:
+            self._drain_stderr()
+            for pipe in (self._stdin, self._stdout, self._stderr):
+                with suppress(OSError):
+                    pipe.close()
+            self._stderr_open = False
 
-    def _wait(self, descriptor: int, event: int, deadline: float) -> None:
+    def _wait(self, pipe: IO[bytes], event: int, deadline: float) -> None:
         while True:
+            if self._closing:
+                raise SandboxClosedError("the sandbox was ended")
+            descriptor = pipe.fileno()
             poller = select.poll()
             poller.register(descriptor, event)
             if self._stderr_open:
@@ -87,7 +107,7 @@ class PipeStream:
             remaining = deadline - time.monotonic()
             if remaining <= 0:
                 raise SandboxTimeoutError
-            ready = [which for which, _ in poller.poll(remaining * 1000)]
+            ready = [which for which, _ in poller.poll(min(remaining, SECONDS_BETWEEN_LOOKS) * 1000)]
             if self._stderr_open and self._stderr.fileno() in ready:
                 self._drain_stderr()
             if descriptor in ready:

@@ -14,9 +14,8 @@ import subprocess
 import sys
 import tempfile
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
-from harness.host.records import Usage
 from harness.host.sandbox.cgroup import Limits
 from harness.host.sandbox.stream import PipeStream
 from harness.host.sandbox.watch import Watch, descendants
@@ -24,6 +23,7 @@ from harness.host.sandbox.watch import Watch, descendants
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from harness.host.records import Usage
     from harness.host.sandbox.base import SandboxSpec
 
 PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "SYSTEMROOT", "CUDA_VISIBLE_DEVICES")
@@ -57,7 +57,12 @@ class UnprotectedSandbox:
     def __init__(self, spec: SandboxSpec) -> None:
         self._scratch = tempfile.mkdtemp(prefix=f"harness-{spec.run_id}-")
         environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
-        environment |= {"PYTHONHASHSEED": "0", "LANG": "C.UTF-8", "HOME": self._scratch, "TMPDIR": self._scratch}
+        environment |= {
+            "PYTHONHASHSEED": "0",
+            "LANG": "C.UTF-8",
+            "HOME": self._scratch,
+            "TMPDIR": self._scratch,
+        }
         self._process = subprocess.Popen(
             [sys.executable, *spec.command],
             stdin=subprocess.PIPE,
@@ -102,7 +107,7 @@ class UnprotectedSandbox:
         self._stream.close()
         shutil.rmtree(self._scratch, ignore_errors=True)
 
-    def __enter__(self) -> UnprotectedSandbox:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

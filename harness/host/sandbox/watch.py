@@ -7,7 +7,9 @@ limits were held in this way.
 from __future__ import annotations
 
 import os
+import signal
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +17,7 @@ from harness.host.records import Usage
 
 if TYPE_CHECKING:
     import subprocess
+    from collections.abc import Iterable
 
     from harness.host.sandbox.cgroup import Limits
 
@@ -24,7 +27,7 @@ TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
 
 class Watch:
-    """A thread that watches a process and all its descendants, and kills the first at a limit."""
+    """A thread that watches a process and all its descendants, and ends all of them at a limit."""
 
     def __init__(self, process: subprocess.Popen[bytes], limits: Limits) -> None:
         self._process = process
@@ -57,7 +60,7 @@ class Watch:
                 processes_refused=int(over_processes),
             )
             if over_memory or over_processes:
-                self._process.kill()  # its sandbox dies with it
+                end_tree(self._process.pid)
                 return
 
 
@@ -70,6 +73,25 @@ def descendants(pid: int) -> list[int]:
         for children in Path(f"/proc/{current}/task").glob("*/children"):
             waiting += [int(child) for child in _read(children).split()]
     return found
+
+
+def end_tree(pid: int) -> None:
+    """Kill a process and all that it started.
+
+    They are stopped first, until no new one is found: whoever is not yet stopped could go on forking, and
+    what a killed process leaves behind is nobody's descendant any more.
+    """
+    stopped: set[int] = set()
+    while new := set(descendants(pid)) - stopped:
+        _signal_all(new, signal.SIGSTOP)
+        stopped |= new
+    _signal_all(stopped, signal.SIGKILL)
+
+
+def _signal_all(pids: Iterable[int], number: signal.Signals) -> None:
+    for pid in pids:
+        with suppress(ProcessLookupError, PermissionError):  # it has ended, or is not of ours any more
+            os.kill(pid, number)
 
 
 def _read(path: Path) -> str:
