@@ -45,6 +45,11 @@ class Outcome(StrEnum):
     INVALID_PREDICTIONS = "invalid_predictions"
 
 
+# Either side may be the one that finds a limit reached, and the student reads the same advice.
+MEMORY_HINT = "use a smaller batch_size or a smaller model, and keep loss.item(), not loss, of past batches"
+PROCESS_HINT = "start fewer processes and threads; DataLoader workers are not needed for data in memory"
+
+
 class Phase(StrEnum):
     """Where a submission stood when its outcome was decided."""
 

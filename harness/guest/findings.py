@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import torch
 
-from harness.protocol import Outcome
+from harness.protocol import MEMORY_HINT, PROCESS_HINT, Outcome
 
 SCRATCH_FOLDER = os.environ.get("TMPDIR", "/tmp")  # noqa: S108  a sandbox has a /tmp of its own
 SUBMISSION_FOLDER = f"{SCRATCH_FOLDER}/submission"
@@ -92,12 +92,6 @@ def _short(error: BaseException) -> str:
 
 
 NO_SUPER_HINT = "call super().__init__() in the first line of MyModel.__init__"
-MEMORY_HINT = (
-    "use a smaller batch_size or a smaller model, and keep no tensors of past batches (loss.item(), not loss)"
-)
-PROCESS_HINT = (
-    "start fewer processes and threads; DataLoader workers are not needed for data that is in memory"
-)
 
 
 def _is_out_of_memory(error: BaseException) -> bool:

@@ -15,7 +15,16 @@ from harness.host.errors import SandboxError
 from harness.host.guest_code import guest_bundle
 from harness.host.records import EpochClaim, PhaseResult, Place, Usage
 from harness.host.sandbox.base import SandboxClosedError, SandboxTimeoutError
-from harness.protocol import Message, Outcome, Phase, ProtocolError, encode, read_message
+from harness.protocol import (
+    MEMORY_HINT,
+    PROCESS_HINT,
+    Message,
+    Outcome,
+    Phase,
+    ProtocolError,
+    encode,
+    read_message,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -197,9 +206,9 @@ class Conversation:
             return Outcome.OK, "", ""
         text, hint = _text(heard.result, "message"), _text(heard.result, "hint")
         if usage.out_of_memory or claimed is Outcome.MEMORY_LIMIT:
-            return Outcome.MEMORY_LIMIT, self._memory_message(usage), hint or MEMORY_HINT
+            return Outcome.MEMORY_LIMIT, self._memory_message(usage), MEMORY_HINT
         if usage.processes_refused or claimed is Outcome.PROCESS_LIMIT:
-            return Outcome.PROCESS_LIMIT, self._process_message(), hint or PROCESS_HINT
+            return Outcome.PROCESS_LIMIT, self._process_message(), PROCESS_HINT
         if over_time:
             return Outcome.TIME_LIMIT, *_time_message(job, heard.epochs)
         if heard.result is None:
@@ -214,14 +223,6 @@ class Conversation:
 
     def _process_message(self) -> str:
         return f"the limit of {self._spec.processes} processes and threads was reached"
-
-
-MEMORY_HINT = (
-    "use a smaller batch_size or a smaller model, and keep no tensors of past batches (loss.item(), not loss)"
-)
-PROCESS_HINT = (
-    "start fewer processes and threads; DataLoader workers are not needed for data that is in memory"
-)
 
 
 def _mebibytes(size: int) -> str:

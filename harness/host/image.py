@@ -161,7 +161,8 @@ def _cache_folder() -> Path:
 
 
 @contextmanager
-def _only_one_builds(cache: Path, progress: Callable[[str], None]) -> Iterator[None]:
+def one_build_at_a_time(cache: Path, progress: Callable[[str], None]) -> Iterator[None]:
+    """Wait until no other process prepares an image in `cache`."""
     with (cache / "lock").open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -179,7 +180,7 @@ def _remove_leftovers(cache: Path) -> None:
 
 def _build_once(client: DockerClient, progress: Callable[[str], None]) -> str:
     cache = _cache_folder()
-    with _only_one_builds(cache, progress):
+    with one_build_at_a_time(cache, progress):
         reference = find_image(client)  # while this process waited for the lock
         if reference is not None:
             return reference

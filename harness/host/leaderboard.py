@@ -6,11 +6,8 @@ whom, and the writers how that is shown. Only the split that was asked for reach
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import sys
-from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -24,7 +21,7 @@ from harness.host.report.text import printable
 from harness.protocol import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
     from typing import Any
 
@@ -66,7 +63,7 @@ def leaderboard(assignment: Assignment, reports: Path, split: str, form: str, co
     if runs.empty:
         raise UsageError(
             f"there is no report of {assignment.id} in {reports}",
-            f"make some: harness grade SUBMISSION --json {reports}/NAME.json; or name their folder: --reports DIR",
+            f"make one: harness grade SUBMISSION --json {reports}/NAME.json; --reports names another folder",
         )
     direction = assignment.metric.direction
     board = with_baselines(rank(runs, direction, split), assignment.tiers, direction)
@@ -117,7 +114,7 @@ def read_reports(folder: Path, assignment_id: str, note: Callable[[str], None]) 
                 note(f"{path.name} ran without isolation: its score and runtime are only a claim")
             rows.append(_run_of(document, written))
     runs = pd.DataFrame(rows, columns=list(RUNS))
-    runs = runs.astype({column: "float64" for column in (*SPLITS, "runtime_seconds")})
+    runs = runs.astype(dict.fromkeys((*SPLITS, "runtime_seconds"), "float64"))
     return runs.sort_values("written_ns", kind="stable").drop_duplicates("run_id", ignore_index=True)
 
 
@@ -211,41 +208,23 @@ def with_baselines(ranked: pd.DataFrame, tiers: Sequence[Tier], direction: str) 
     return pd.concat(parts, ignore_index=True).sort_values(keys, ascending=ascending, ignore_index=True)
 
 
-@dataclass(frozen=True, slots=True)
-class _Row:
-    """A row as it is shown: figures rounded, None where there is nothing to show; the name not yet escaped."""
-
-    rank: int | None
-    kind: str
-    name: str
-    score: float | None
-    runtime_seconds: float | None
-    attempts: int | None
+def _rounded(board: pd.DataFrame) -> pd.DataFrame:
+    """The board with figures of four significant digits: a displayed score is an oracle."""
+    columns = ["score", "runtime_seconds"]
+    return board.assign(**{name: board[name].map(figures.significant) for name in columns})
 
 
-def _shown(board: pd.DataFrame) -> Iterator[_Row]:
-    for row in board.astype(object).where(board.notna(), None).to_dict("records"):
-        yield _Row(
-            rank=row["rank"],
-            kind=row["kind"],
-            name=row["name"],
-            score=None if row["score"] is None else figures.significant(row["score"]),
-            runtime_seconds=None
-            if row["runtime_seconds"] is None
-            else figures.significant(row["runtime_seconds"]),
-            attempts=row["attempts"],
-        )
+def _records(board: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows, rounded; None where there is nothing to show."""
+    rounded = _rounded(board).astype(object)
+    return rounded.where(rounded.notna(), None).to_dict("records")  # type: ignore[return-value]  # names are text
 
 
 def to_csv(board: pd.DataFrame, assignment: Assignment, split: str) -> str:
     """The board as CSV with a header; names are made harmless to spreadsheets."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    score = f"{split}_{assignment.metric.name}"
-    writer.writerow(["rank", "kind", "name", score, "runtime_seconds", "attempts"])
-    for row in _shown(board):
-        writer.writerow([row.rank, row.kind, _cell(row.name), row.score, row.runtime_seconds, row.attempts])
-    return text.getvalue()
+    shown = _rounded(board).assign(name=board["name"].map(_cell))
+    columns = {"score": f"{split}_{assignment.metric.name}"}
+    return shown.rename(columns=columns).to_csv(index=False, lineterminator="\n")
 
 
 def _cell(text: str) -> str:
@@ -262,40 +241,38 @@ def to_json(board: pd.DataFrame, assignment: Assignment, split: str) -> str:
         "split": split,
         "metric": assignment.metric.name,
         "direction": assignment.metric.direction,
-        "rows": [asdict(row) for row in _shown(board)],
+        "rows": _records(board),
     }
     return json.dumps(document, allow_nan=False, indent=2) + "\n"
 
 
 def to_markdown(board: pd.DataFrame, assignment: Assignment, split: str) -> str:
     """The board as GitHub's Markdown; names stand in code spans."""
-    rows = [
-        [_or_blank(row.rank), _markdown_name(row), *_figures(row), _or_blank(row.attempts)]
-        for row in _shown(board)
-    ]
+    metric = assignment.metric
+    rows = []
+    for row in _records(board):
+        rank_, score, runtime, attempts = _texts(row)
+        label = "*baseline* " if row["kind"] == BASELINE else ""
+        rows.append([label + markdown.code(row["name"]), rank_, score, runtime, attempts])
     lines = [
         f"# Leaderboard of {markdown.code(assignment.title)}",
         "",
-        f"{markdown.code(assignment.metric.name)} on the {split} split, "
-        f"{figures.better(assignment.metric.direction)}",
+        f"{markdown.code(metric.name)} on the {split} split, {figures.better(metric.direction)}",
         "",
-        *markdown.table(("rank", "name", assignment.metric.name, "runtime", "attempts"), rows),
+        *markdown.table(("name", "rank", metric.name, "runtime", "attempts"), rows),
     ]
     return "\n".join(lines) + "\n"
 
 
-def _markdown_name(row: _Row) -> str:
-    name = markdown.code(row.name)
-    return f"*baseline* {name}" if row.kind == BASELINE else name
-
-
-def _figures(row: _Row) -> tuple[str, str]:
-    runtime = "" if row.runtime_seconds is None else figures.duration(row.runtime_seconds)
-    return "" if row.score is None else figures.figure(row.score), runtime
-
-
-def _or_blank(number: int | None) -> str:
-    return "" if number is None else str(number)
+def _texts(row: dict[str, Any]) -> tuple[str, str, str, str]:
+    """Rank, score, runtime and attempts for people; empty where there is none."""
+    score, seconds = row["score"], row["runtime_seconds"]
+    return (
+        "" if row["rank"] is None else str(row["rank"]),
+        "" if score is None else figures.figure(score),
+        "" if seconds is None else figures.duration(seconds),
+        "" if row["attempts"] is None else str(row["attempts"]),
+    )
 
 
 def render(board: pd.DataFrame, assignment: Assignment, split: str, console: Console) -> None:
@@ -303,29 +280,21 @@ def render(board: pd.DataFrame, assignment: Assignment, split: str, console: Con
     page = Page(console)
     metric = assignment.metric
     width = page.width - _RANK - _SCORE - _RUNTIME - _ATTEMPTS - 2
+
+    def line(texts: tuple[str, str, str, str], name: str, style: str) -> None:
+        sizes = (-_SCORE, -_RUNTIME, -_ATTEMPTS)
+        rest = [Span(text, style, size) for text, size in zip(texts[1:], sizes, strict=True)]
+        page.line(Span(texts[0], style, -_RANK), "  ", Span(name, style, width), *rest)
+
     page.line()
     page.ends(Span(assignment.title, "bold"), Span(f"{split} split", "bold"))
     page.line(Span(f"{metric.name}, {figures.better(metric.direction)}", "dim"))
     page.rule()
-    heads = ((metric.name, -_SCORE), ("runtime", -_RUNTIME), ("attempts", -_ATTEMPTS))
-    page.line(
-        Span("rank", "dim", -_RANK),
-        "  ",
-        Span("name", "dim", width),
-        *[Span(text, "dim", size) for text, size in heads],
-    )
-    for row in _shown(board):
-        style = "cyan" if row.kind == BASELINE else ""
-        name = f"baseline {row.name}" if row.kind == BASELINE else row.name
-        score, runtime = _figures(row)
-        page.line(
-            Span(_or_blank(row.rank), "bold", -_RANK),
-            "  ",
-            Span(name, style, width),
-            Span(score, style, -_SCORE),
-            Span(runtime, "dim", -_RUNTIME),
-            Span(_or_blank(row.attempts), "dim", -_ATTEMPTS),
-        )
+    line(("rank", metric.name, "runtime", "attempts"), "name", "dim")
+    for row in _records(board):
+        is_baseline = row["kind"] == BASELINE
+        label = "baseline " if is_baseline else ""
+        line(_texts(row), label + row["name"], "cyan" if is_baseline else "")
     page.line()
 
 

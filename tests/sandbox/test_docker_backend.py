@@ -553,3 +553,9 @@ def test_nothing_is_left_behind(backend: DockerBackend, client: DockerClient) ->
         reported(sandbox)
     assert client.api.containers(all=True, filters={"label": "harness.run=test-left-behind"}) == []
     assert client.api.volumes()["Volumes"] == volumes
+
+
+def test_guest_learns_no_name_of_this_machine(backend: DockerBackend) -> None:
+    """Neither the host's name nor its resolver is in the sandbox."""
+    code = "report([open('/etc/hostname').read().strip(), open('/etc/resolv.conf').read().strip()])"
+    assert run(backend, code) == ["sandbox", ""]

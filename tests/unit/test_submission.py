@@ -343,6 +343,13 @@ def test_a_hostile_extended_header_ends_at_once(tmp_path: Path, attributes: byte
     assert time.monotonic() - started < 2
 
 
+def test_a_name_cannot_hide_behind_a_zero_byte(tmp_path: Path) -> None:
+    """What the library shows of such a name ends at the zero byte; all of it counts."""
+    path = zipped(tmp_path / "a.zip", FILES | {"more.pyX.txt": b""})
+    path.write_bytes(path.read_bytes().replace(b"more.pyX.txt", b"more.py\0.txt"))
+    assert "'more.py\\x00.txt' is no name" in refusal(path).message
+
+
 def test_an_encrypted_zip_is_refused(tmp_path: Path) -> None:
     """The hint is to pack it without a password."""
     path = zipped(tmp_path / "a.zip", FILES)

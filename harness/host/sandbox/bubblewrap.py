@@ -14,6 +14,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -27,7 +28,7 @@ from harness.host.runtime import GUEST_PYTHON, GUEST_SITE_PACKAGES, GuestRuntime
 from harness.host.sandbox import cgroup, gpu
 from harness.host.sandbox.base import Wall
 from harness.host.sandbox.seccomp import bpf_program
-from harness.host.sandbox.stream import PipeStream
+from harness.host.sandbox.stream import PipeStream, start_and_stay
 from harness.host.sandbox.watch import Watch
 
 if TYPE_CHECKING:
@@ -93,6 +94,7 @@ class BubblewrapSandbox:
         )
         self._group = cgroup.create(f"{spec.run_id}-{next(_counter)}", limits)
         self._last_usage = Usage()
+        self._kill_lock = threading.Lock()
         self._killed = False
         try:
             self._process = _launch(spec, runtime, self._group)
@@ -126,17 +128,20 @@ class BubblewrapSandbox:
 
     def kill(self) -> None:
         """See `Sandbox.kill`."""
-        if self._killed:
-            return
-        self.usage()
-        self._killed = True
+        with self._kill_lock:
+            if not self._killed:
+                self.usage()
+                self._killed = True
+                self._end()
+
+    def _end(self) -> None:
         if self._watch is not None:
             self._watch.stop()
         deadline = time.monotonic() + KILL_SECONDS
         self._process.kill()
-        if self._group is not None:
-            self._group.remove(deadline)
         try:
+            if self._group is not None:
+                self._group.remove(deadline)
             gone = self._stream.wait_closed(deadline)
             self._process.wait(max(0.1, deadline - time.monotonic()))
         except subprocess.TimeoutExpired:
@@ -171,16 +176,8 @@ def _launch(spec: SandboxSpec, runtime: GuestRuntime, group: cgroup.Cgroup | Non
             "command": [_python(), *spec.command],
         }
         _fill(stage.fileno(), json.dumps(description).encode())
-        return subprocess.Popen(
-            [sys.executable, "-I", "-S", str(LAUNCHER), str(stage.fileno())],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            bufsize=0,
-            pass_fds=descriptors,
-            env={} if Wall.ENVIRONMENT in spec.walls else None,
-            start_new_session=True,
-        )
+        command = [sys.executable, "-I", "-S", str(LAUNCHER), str(stage.fileno())]
+        return start_and_stay(command, descriptors, {} if Wall.ENVIRONMENT in spec.walls else None)
 
 
 def _fill(descriptor: int, content: bytes) -> None:

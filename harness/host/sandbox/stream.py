@@ -1,23 +1,66 @@
-"""The stream to a guest that is a process of this machine: two pipes with deadlines, and a bounded tail."""
+"""The stream to a guest that is a process of this machine: pipes with deadlines, and a bounded tail."""
 
 from __future__ import annotations
 
 import os
 import select
+import subprocess
 import threading
 import time
+from concurrent.futures import Future
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from harness.host.sandbox.base import SandboxClosedError, SandboxTimeoutError
 
 if TYPE_CHECKING:
-    import subprocess
     from typing import IO
 
 CHUNK = 1 << 20
 TAIL_BYTES = 16_384
+DRAIN_READS = 8
 SECONDS_BETWEEN_LOOKS = 0.5  # of a thread that waits, for another one that closes
+
+
+def start_and_stay(
+    command: list[str], descriptors: tuple[int, ...], environment: dict[str, str] | None
+) -> subprocess.Popen[bytes]:
+    """Start a process from a thread of its own that ends only after it, with three pipes.
+
+    bubblewrap dies with its parent, and to the kernel a parent is the thread that started it: a sandbox that
+    was opened in a pool's thread would end with that thread.
+
+    Args:
+        command: the argument list.
+        descriptors: what it inherits beside the pipes.
+        environment: None for this process's own.
+
+    Raises:
+        OSError: it did not start.
+    """
+    started: Future[subprocess.Popen[bytes]] = Future()
+
+    def parent() -> None:
+        try:
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                bufsize=0,
+                pass_fds=descriptors,
+                env=environment,
+                start_new_session=True,
+            )
+        except BaseException as error:  # noqa: BLE001  it is raised in the thread that asked
+            started.set_exception(error)
+            return
+        started.set_result(process)
+        with suppress(ChildProcessError):  # it was waited for already
+            os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+
+    threading.Thread(target=parent, name="sandbox-parent", daemon=True).start()
+    return started.result()
 
 
 class PipeStream:
@@ -114,7 +157,10 @@ class PipeStream:
                 return
 
     def _drain_stderr(self) -> None:
-        while self._stderr_open:
+        """Take what has come, but no more than a pipe holds: an endless writer must not keep us here."""
+        for _ in range(DRAIN_READS):
+            if not self._stderr_open:
+                return
             try:
                 chunk = os.read(self._stderr.fileno(), TAIL_BYTES)
             except BlockingIOError:

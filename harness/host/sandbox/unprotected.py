@@ -9,16 +9,16 @@ from __future__ import annotations
 import os
 import platform
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
-from contextlib import suppress
+import threading
 from typing import TYPE_CHECKING, Self
 
+from harness.host.errors import SandboxError
 from harness.host.sandbox.cgroup import Limits
 from harness.host.sandbox.stream import PipeStream
-from harness.host.sandbox.watch import Watch, descendants
+from harness.host.sandbox.watch import Watch, end_tree
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -75,6 +75,7 @@ class UnprotectedSandbox:
         )
         self._stream = PipeStream(self._process)
         self._watch = Watch(self._process, Limits(spec.memory_bytes, spec.processes, spec.cpus))
+        self._kill_lock = threading.Lock()
         self._killed = False
 
     def send(self, data: bytes | memoryview, deadline: float) -> None:
@@ -95,17 +96,20 @@ class UnprotectedSandbox:
 
     def kill(self) -> None:
         """See `Sandbox.kill`; a process that fled from its session is found as a descendant."""
-        if self._killed:
-            return
-        self._killed = True
-        self._watch.stop()
-        for pid in reversed(descendants(self._process.pid)):
-            with suppress(ProcessLookupError, PermissionError):
-                os.kill(pid, signal.SIGKILL)
-        self._process.kill()
-        self._process.wait(KILL_SECONDS)
-        self._stream.close()
-        shutil.rmtree(self._scratch, ignore_errors=True)
+        with self._kill_lock:
+            if self._killed:
+                return
+            self._killed = True
+            self._watch.stop()
+            if self._process.poll() is None:  # else its id may be another's by now
+                end_tree(self._process.pid)
+            try:
+                self._process.wait(KILL_SECONDS)
+            except subprocess.TimeoutExpired as error:
+                raise SandboxError(f"process {self._process.pid} would not end") from error
+            finally:
+                self._stream.close()
+                shutil.rmtree(self._scratch, ignore_errors=True)
 
     def __enter__(self) -> Self:
         return self

@@ -1,0 +1,96 @@
+"""Tests that need a sandbox: skipped, with the reason, where it does not work; failed where it is required.
+
+``HARNESS_REQUIRE=docker,bubblewrap`` names what must work on this machine, so that a machine that is meant to
+test a backend cannot pass by testing nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import pytest
+
+from harness.host.backends import engine_configured
+from harness.host.errors import MachineError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+BACKENDS = ("docker", "bubblewrap")
+PROPERTY = "sandbox"
+_reasons = pytest.StashKey[dict[str, str]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Have a place for what each backend's look at this machine found."""
+    config.stash[_reasons] = {}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip or fail a test whose backend does not work here, before any fixture of it is made."""
+    reasons = item.config.stash[_reasons]
+    for name in BACKENDS:
+        if item.get_closest_marker(name) is None:
+            continue
+        item.user_properties.append((PROPERTY, name))
+        if name not in reasons:
+            reasons[name] = _why_not_docker() if name == "docker" else _why_not_bubblewrap()
+        if reasons[name]:
+            unavailable = pytest.fail if name in _required() else pytest.skip
+            unavailable(f"{name} does not work here: {reasons[name]}")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how many tests ran in each kind of sandbox, since a skipped test says nothing about a wall."""
+    counts: Counter[tuple[str, str]] = Counter()
+    for name, outcome in _sandboxed(terminalreporter):
+        counts[name, "skipped" if outcome == "skipped" else "ran"] += 1
+    for name in BACKENDS:
+        ran, skipped = counts[name, "ran"], counts[name, "skipped"]
+        if ran or skipped:
+            terminalreporter.write_line(f"{name}: {ran} ran, {skipped} skipped")
+
+
+def _sandboxed(reporter: pytest.TerminalReporter) -> Iterator[tuple[str, str]]:
+    """Backend and outcome of each test that needs one: of its call, or of a set-up that did not get there."""
+    for outcome, reports in reporter.stats.items():
+        for report in reports:
+            if isinstance(report, pytest.TestReport) and (
+                report.when == "call" or (report.when == "setup" and report.outcome != "passed")
+            ):
+                yield from ((str(name), outcome) for key, name in report.user_properties if key == PROPERTY)
+
+
+def _required() -> set[str]:
+    return set(os.environ.get("HARNESS_REQUIRE", "").replace(",", " ").split())
+
+
+def _why_not_docker() -> str:
+    """What is missing for Docker; an empty text where a container can be started."""
+    if not engine_configured():
+        return "no engine answers"
+    from harness.host.image import connect, find_image  # noqa: PLC0415  a third of a second, only with an engine
+
+    try:
+        client = connect()
+    except MachineError as error:
+        return error.message
+    try:
+        image = find_image(client)
+    finally:
+        client.close()
+    return "" if image else "the engine has no image of the guest; run: harness image"
+
+
+def _why_not_bubblewrap() -> str:
+    """What is missing for bubblewrap; an empty text where a sandbox can be started."""
+    if sys.platform != "linux":
+        return "it needs Linux"
+    from harness.host.sandbox.bubblewrap import probe  # noqa: PLC0415  Linux only
+
+    return probe()

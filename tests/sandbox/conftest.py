@@ -1,0 +1,158 @@
+"""Every kind of sandbox, and a guest that runs a few lines of Python and reports what it found."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import time
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from harness.host.errors import MachineError
+from harness.host.sandbox.base import ALL_WALLS, Backend, Sandbox, SandboxSpec, Wall
+from harness.host.sandbox.unprotected import UnprotectedBackend
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+SECONDS = 30.0
+MIB = 1 << 20
+REPORT = """
+import json, os, sys
+def report(value):
+    text = json.dumps(value).encode()
+    sys.stdout.buffer.write(len(text).to_bytes(4, "big") + text)
+    sys.stdout.flush()
+"""
+DOCKER = pytest.param("docker", marks=pytest.mark.docker)
+BUBBLEWRAP = pytest.param("bubblewrap", marks=pytest.mark.bubblewrap)
+
+
+@pytest.fixture(scope="session")
+def docker_backend() -> Iterator[Backend]:
+    """Docker, with the image for what is installed here."""
+    from harness.host.image import connect, ensure_image  # noqa: PLC0415  only where an engine answers
+    from harness.host.sandbox.docker import DockerBackend  # noqa: PLC0415  likewise
+
+    client = connect()
+    yield DockerBackend(client, ensure_image(client, build=False, progress=print))
+    client.close()
+
+
+@pytest.fixture(scope="session")
+def bubblewrap_backend() -> Backend:
+    """bubblewrap, with the guest's packages laid out."""
+    from harness.host.sandbox.bubblewrap import BubblewrapBackend  # noqa: PLC0415  Linux only
+
+    return BubblewrapBackend()
+
+
+@pytest.fixture(scope="session")
+def none_backend() -> Backend:
+    """No walls at all."""
+    return UnprotectedBackend()
+
+
+@pytest.fixture(params=[DOCKER, BUBBLEWRAP])
+def backend(request: pytest.FixtureRequest) -> Backend:
+    """Each backend that is a wall."""
+    found: Backend = request.getfixturevalue(f"{request.param}_backend")
+    return found
+
+
+@pytest.fixture(params=[DOCKER, BUBBLEWRAP, "none"])
+def any_backend(request: pytest.FixtureRequest) -> Backend:
+    """Each backend."""
+    found: Backend = request.getfixturevalue(f"{request.param}_backend")
+    return found
+
+
+def _spec(code: str, *, without: Iterable[Wall] = (), **changes: Any) -> SandboxSpec:
+    limits: dict[str, Any] = {
+        "run_id": f"test{uuid.uuid4().hex[:12]}",
+        "memory_bytes": 128 * MIB,
+        "cpus": 1.0,
+        "processes": 32,
+        "scratch_bytes": 8 * MIB,
+        "shared_memory_bytes": 4 * MIB,
+        "scratch_files": 64,
+    }
+    command = ("-S", "-P", "-s", "-B", "-c", REPORT + code)
+    return SandboxSpec(command=command, walls=ALL_WALLS - set(without), **(limits | changes))
+
+
+def _reported(sandbox: Sandbox, seconds: float = SECONDS) -> Any:
+    deadline = time.monotonic() + seconds
+    size = int.from_bytes(sandbox.receive(4, deadline), "big")
+    return json.loads(sandbox.receive(size, deadline))
+
+
+def _probe(backend: Backend, code: str, *, without: Iterable[Wall] = (), **changes: Any) -> Any:
+    with backend.open(_spec(code, without=without, **changes)) as sandbox:
+        try:
+            return _reported(sandbox)
+        except Exception as error:
+            error.add_note(f"the sandbox wrote: {sandbox.diagnostics()}")
+            raise
+
+
+@pytest.fixture
+def spec_of() -> Callable[..., SandboxSpec]:
+    """Small limits for a guest that runs ``code``, in which ``report(value)`` sends JSON to the host.
+
+    ``spec_of(code, without={Wall.SECCOMP}, memory_bytes=...)`` takes walls down and changes limits.
+    """
+    return _spec
+
+
+@pytest.fixture
+def reported() -> Callable[..., Any]:
+    """``reported(sandbox)`` waits for what the guest gave to ``report``."""
+    return _reported
+
+
+@pytest.fixture
+def probe() -> Callable[..., Any]:
+    """``probe(backend, code, without=..., ...)`` runs ``code`` in a sandbox of its own; what it reported."""
+    return _probe
+
+
+@pytest.fixture
+def left_of() -> Callable[[SandboxSpec], list[str]]:
+    """``left_of(spec)`` names what this machine has of a sandbox: processes, groups, containers, folders."""
+    return lambda spec: [*_processes(spec), *_groups(spec), *_containers(spec), *_folders(spec)]
+
+
+def _processes(spec: SandboxSpec) -> list[str]:
+    """Processes whose argument list holds the guest's program."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if spec.command[-1].encode() in path.read_bytes():
+                found.append(str(path.parent))
+        except OSError:  # it ended while we looked
+            continue
+    return found
+
+
+def _groups(spec: SandboxSpec) -> list[str]:
+    return [str(path) for path in Path("/sys/fs/cgroup").rglob(f"harness-*{spec.run_id}*")]
+
+
+def _containers(spec: SandboxSpec) -> list[str]:
+    from harness.host.image import connect  # noqa: PLC0415  a third of a second, only in these tests
+
+    try:
+        client = connect()
+    except MachineError:
+        return []  # no engine, no container
+    found = client.api.containers(all=True, filters={"label": f"harness.run={spec.run_id}"})
+    client.close()
+    return [container["Id"] for container in found]
+
+
+def _folders(spec: SandboxSpec) -> list[str]:
+    return [str(path) for path in Path(tempfile.gettempdir()).glob(f"harness-{spec.run_id}-*")]
