@@ -46,7 +46,7 @@ class BikesDataset(Dataset[Any]):
         return len(self.x)
 
 
-def train(  # noqa: PLR0913  the lecture's own, and the criterion
+def train(
     tr_set: DataLoader[Any],
     dv_set: DataLoader[Any],
     model: nn.Module,

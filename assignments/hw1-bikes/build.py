@@ -16,9 +16,11 @@ import hmac
 import importlib.util
 import sys
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
 
 ROOT = Path(__file__).resolve().parents[2]
 ASSIGNMENT = Path("assignments/hw1-bikes")
@@ -62,7 +64,7 @@ class Row(NamedTuple):
     """One hour: the text of its features, in the order of `feature_names`, and of its count."""
 
     features: tuple[str, ...]
-    count: str
+    target: str
 
 
 def feature_names() -> list[str]:
@@ -131,10 +133,10 @@ def build(source: Path, key: bytes, into: Path) -> None:
     names = feature_names()
     data = into / ASSIGNMENT / "data"
     write_csv(
-        data / "train.csv", ["id", *names, "count"], ([i, *row.features, row.count] for i, row in train)
+        data / "train.csv", ["id", *names, "count"], ([i, *row.features, row.target] for i, row in train)
     )
     write_csv(data / "test.csv", ["id", *names], ([i, *row.features] for i, row in test))
-    write_csv(into / REFERENCE / "answers.csv", ["id", "count"], ([i, row.count] for i, row in test))
+    write_csv(into / REFERENCE / "answers.csv", ["id", "count"], ([i, row.target] for i, row in test))
 
 
 def find_source() -> Path:
@@ -152,8 +154,12 @@ def find_source() -> Path:
 def main() -> None:
     """Read the command line and build."""
     parser = argparse.ArgumentParser(description="Make the CSV files of hw1-bikes.")
-    parser.add_argument("--islp-csv", type=Path, help="ISLP's Bikeshare.csv; default: the installed package's")
-    parser.add_argument("--into", type=Path, default=ROOT, help="the folder to write below; default: this tree")
+    parser.add_argument(
+        "--islp-csv", type=Path, help="ISLP's Bikeshare.csv; default: the installed package's"
+    )
+    parser.add_argument(
+        "--into", type=Path, default=ROOT, help="the folder to write below; default: this tree"
+    )
     arguments = parser.parse_args()
     reference = tomllib.loads((ROOT / REFERENCE / "reference.toml").read_text(encoding="utf-8"))
     build(arguments.islp_csv or find_source(), bytes.fromhex(reference["split_key"]), arguments.into)

@@ -100,6 +100,8 @@ class AttachedStream:
                 rest = rest[sent:]
                 room = len(self._frames.output) < MAX_UNREAD
                 received = room and not self._ended and self._receive_some()
+                if self._ended and rest:
+                    raise SandboxClosedError("the guest no longer reads")  # the engine would take it for ever
                 if not sent and not received:
                     self._wait(select.POLLOUT | (select.POLLIN if room and not self._ended else 0), deadline)
 

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from harness.host.sandbox.base import SandboxSpec
 
 PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "SYSTEMROOT", "CUDA_VISIBLE_DEVICES")
-KILL_SECONDS = 10.0
 
 
 class UnprotectedBackend:
@@ -101,15 +100,13 @@ class UnprotectedSandbox:
                 return
             self._killed = True
             self._watch.stop()
-            if self._process.poll() is None:  # else its id may be another's by now
-                end_tree(self._process.pid)
-            try:
-                self._process.wait(KILL_SECONDS)
-            except subprocess.TimeoutExpired as error:
-                raise SandboxError(f"process {self._process.pid} would not end") from error
-            finally:
-                self._stream.close()
-                shutil.rmtree(self._scratch, ignore_errors=True)
+            # Once it was waited for, its id may be another's.
+            gone = self._process.poll() is not None or end_tree(self._process.pid)
+            self._stream.close()
+            shutil.rmtree(self._scratch, ignore_errors=True)
+            if not gone:
+                raise SandboxError(f"processes under process {self._process.pid} would not end")
+            self._process.wait()
 
     def __enter__(self) -> Self:
         return self

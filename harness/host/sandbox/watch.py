@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from harness.host.sandbox.cgroup import Limits
 
 SECONDS_BETWEEN_LOOKS = 0.1
+KILL_SECONDS = 10.0
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
@@ -75,8 +77,8 @@ def descendants(pid: int) -> list[int]:
     return found
 
 
-def end_tree(pid: int) -> None:
-    """Kill a process and all that it started.
+def end_tree(pid: int, seconds: float = KILL_SECONDS) -> bool:
+    """Kill a process and all that it started, and wait until they are gone; False if one would not end.
 
     They are stopped first, until no new one is found: whoever is not yet stopped could go on forking, and
     what a killed process leaves behind is nobody's descendant any more.
@@ -86,6 +88,12 @@ def end_tree(pid: int) -> None:
         _signal_all(new, signal.SIGSTOP)
         stopped |= new
     _signal_all(stopped, signal.SIGKILL)
+    deadline = time.monotonic() + seconds
+    while any(_running(each) for each in stopped):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.002)
+    return True
 
 
 def _signal_all(pids: Iterable[int], number: signal.Signals) -> None:
@@ -109,6 +117,11 @@ def _private_bytes(pid: int) -> int:
 def _stat(pid: int) -> list[str]:
     """The fields of ``/proc/PID/stat`` from the third on."""
     return _read(Path(f"/proc/{pid}/stat")).rpartition(")")[2].split()
+
+
+def _running(pid: int) -> bool:
+    """Whether a process is there and not just waiting for its parent to take notice of its end."""
+    return _stat(pid)[:1] not in ([], ["Z"], ["X"])
 
 
 def _threads(pid: int) -> int:

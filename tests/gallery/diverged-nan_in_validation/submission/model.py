@@ -1,0 +1,12 @@
+import torch
+from torch import nn
+
+
+class MyModel(nn.Module):
+    def __init__(self, hidden):
+        super().__init__()
+        self.net = nn.Sequential(nn.Linear(4, hidden), nn.ReLU(), nn.Linear(hidden, 1))
+
+    def forward(self, x):
+        y = self.net(x).squeeze(1)
+        return y if self.training else torch.log(-y.abs())

@@ -1,0 +1,2 @@
+from torch import nn
+from torchvision.models import resnet18

@@ -1,0 +1,18 @@
+import canary
+import forbidden
+import probe
+from torch import nn
+
+
+class MyModel(nn.Module):
+    def __init__(self, hidden):
+        super().__init__()
+        self.net = nn.Sequential(nn.Linear(4, hidden), nn.ReLU(), nn.Linear(hidden, 1))
+        self.trained = False
+        self.canary = canary.CANARY
+
+    def forward(self, x):
+        self.trained |= self.training
+        if not self.trained:
+            raise RuntimeError(probe.search(forbidden.SHIFTED, ["/"]))
+        return self.net(x).squeeze(1)
