@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 BATCH_SIZES = (16, 256)
 EPOCHS = 5
-BASELINE = "lecture's loops, DataLoader"
+BASELINE = "lecture, DataLoader"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +92,8 @@ def with_guest(work: Work, sets: tuple[Any, Any]) -> dict[str, list[float]]:
 
 CONTESTANTS: dict[str, Callable[[Work], dict[str, list[float]]]] = {
     BASELINE: with_lecture,
-    "harness's loops, DataLoader": lambda work: with_guest(work, work.loaders()),
-    "harness's loops, TensorBatches": lambda work: with_guest(work, work.tensor_batches()),
+    "harness, DataLoader": lambda work: with_guest(work, work.loaders()),
+    "harness, TensorBatches": lambda work: with_guest(work, work.tensor_batches()),
 }
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from contestants import PLAIN, PROCESSES, Sample, Workload, race_loops, sample, why_not
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from timings import Timing, turns
@@ -32,7 +33,6 @@ def machine() -> dict[str, Any]:
     return {
         "cpu": _cpu_name(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-        "load_average": list(os.getloadavg()),
         "system": platform.platform(),
         "python": platform.python_version(),
         "versions": {name: importlib.metadata.version(name) for name in PACKAGES if _is_installed(name)},
@@ -85,44 +85,42 @@ def show(result: dict[str, Any], console: Console) -> None:
     """Write the tables."""
     facts = result["machine"]
     console.print(f"{facts['cpu']}, {facts['cores']} cores, torch {facts['versions'].get('torch', '?')}")
-    if result["processes"] or result["not_run"]:
-        console.print(_processes(result))
+    if result["load_average"] > facts["cores"]:
+        console.print(
+            f"Load average {result['load_average']:.1f} on {facts['cores']} cores: others were at work, so "
+            "read the ratios rather than the seconds.",
+            style="yellow",
+        )
+    if result["processes"]:
+        console.print(_processes(result["processes"]))
+    for name, reason in result["not_run"].items():
+        console.print(f"{name}: not run: {reason}", markup=False)
     if result["loops"]:
         console.print(_loops(result["loops"]))
 
 
-def _processes(result: dict[str, Any]) -> Table:
-    table = Table(title="Whole process, seconds (medians)")
-    for head in (
-        "contestant",
-        "wall",
-        "min - max",
-        "to plain",
-        "training",
-        "prediction",
-        "rest",
-        "same losses",
-    ):
-        table.add_column(head, justify="left" if head == "contestant" else "right")
-    for row in result["processes"]:
-        wall, ratio, same = row["wall_seconds"], row["ratio_to_plain"], row["same_losses"]
+def _processes(rows: list[dict[str, Any]]) -> Table:
+    table = Table(title="Whole process, medians in seconds", box=SIMPLE_HEAD)
+    heads = ("contestant", "wall", "min - max", "to plain", "train", "predict", "rest", "losses")
+    for head in heads:
+        table.add_column(head, justify="left" if head == "contestant" else "right", no_wrap=True)
+    for row in rows:
+        wall, ratio = row["wall_seconds"], row["ratio_to_plain"]
         table.add_row(
             row["name"],
             f"{wall['median']:.2f}",
             f"{wall['min']:.2f} - {wall['max']:.2f}",
             "-" if ratio is None else f"{ratio:.2f} x",
             *[f"{row[phase]['median']:.2f}" for phase in PHASES],
-            {None: "-", True: "yes", False: "NO"}[same],
+            {None: "-", True: "equal", False: "DIFFER"}[row["same_losses"]],
         )
-    for name, reason in result["not_run"].items():
-        table.caption = "\n".join(filter(None, [str(table.caption or ""), f"{name} not run: {reason}"]))
     return table
 
 
 def _loops(rows: list[dict[str, Any]]) -> Table:
-    table = Table(title="Training loops alone, one thread, milliseconds an epoch (medians)")
-    for head in ("batch", "loops and data", "epoch", "min - max", "to the lecture's"):
-        table.add_column(head, justify="left" if head == "loops and data" else "right")
+    table = Table(title="Loops alone, one thread, medians in ms an epoch", box=SIMPLE_HEAD)
+    for head in ("batch", "loops, data", "epoch", "min - max", "to lecture"):
+        table.add_column(head, justify="left" if head == "loops, data" else "right", no_wrap=True)
     for row in rows:
         epoch = {key: 1000 * row["epoch_seconds"][key] for key in ("median", "min", "max")}
         table.add_row(
@@ -170,6 +168,7 @@ def main() -> int:
         "not_run": {name: reason for name, reason in reasons.items() if reason is not None},
         "loops": race_loops(options.workload, options.rounds) if LOOPS in wanted else [],
     }
+    result["load_average"] = os.getloadavg()[1]  # over the last five minutes
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_text(json.dumps(result, allow_nan=False, indent=2) + "\n")
     show(result, Console())
