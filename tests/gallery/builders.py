@@ -134,12 +134,14 @@ def probe(case: Path, target: Path, forbidden: Forbidden) -> Path:
     shutil.copy(case.parent / "probe.py", folder)
     canary = secrets.token_hex(16)
     (folder / "canary.py").write_text(f"CANARY = {canary!r}\n")
-    carried = {
-        name: bytes((value + 1) % 256 for value in wanted)
-        for name, wanted in {**forbidden, "canary": canary.encode()}.items()
-    }
+    carried = raised({**forbidden, "canary": canary.encode()})
     (folder / "forbidden.py").write_text(f"SHIFTED = {carried!r}\n")
     return folder
+
+
+def raised(wanted: Forbidden) -> dict[str, bytes]:
+    """What is to be looked for, in the form in which the probe carries it: every byte one higher."""
+    return {name: bytes((value + 1) % 256 for value in content) for name, content in wanted.items()}
 
 
 BUILDERS: Mapping[str, Builder] = {

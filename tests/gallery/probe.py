@@ -141,11 +141,6 @@ def _regions(maps: str) -> Iterator[tuple[int, int]]:
             yield int(start, 16), int(end, 16)
 
 
-def raised(wanted: Mapping[str, bytes]) -> dict[str, bytes]:
-    """What is to be looked for, in the form that a probe carries."""
-    return {name: content.translate(RAISED) for name, content in wanted.items()}
-
-
 if __name__ == "__main__":
     carried = json.loads(Path(sys.argv[1]).read_text())
     sys.stdout.write(search({name: bytes.fromhex(digits) for name, digits in carried.items()}, sys.argv[2:]))
