@@ -153,7 +153,11 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def main() -> int:
-    """Race, write and show; the status is 1 if the contestants did not do the same work."""
+    """Race, write and show; the status is 1 if the contestants did not do the same work.
+
+    Raises:
+        RuntimeError: a contestant failed.
+    """
     options, console = parse_arguments(), Console(stderr=True)
     wanted = options.only or [*PROCESSES, LOOPS]
     reasons = {name: why_not(name) for name in PROCESSES if name in wanted}
@@ -180,4 +184,8 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except RuntimeError as failed:
+        print(f"error: {failed}", file=sys.stderr)
+        sys.exit(2)

@@ -174,8 +174,8 @@ def _parse_header(header: bytes) -> tuple[str, dict[str, Any], list[tuple[str, i
         isinstance(kind, str)
         and isinstance(fields, dict)
         and len(sizes) <= MAX_BLOBS
-        and len(dict(sizes)) == len(sizes)
         and all(isinstance(name, str) and type(size) is int and size >= 0 for name, size in sizes)
+        and len(dict(sizes)) == len(sizes)
     )
     if not well_formed:
         raise ProtocolError("a message's header is not of the agreed form")

@@ -34,6 +34,8 @@ FIRST_PROCESS = 1
 def main() -> NoReturn:
     """Take one job, do it and leave. The interpreter's own exit would cost most of a second."""
     job_input, answers = _take_over_streams()
+    # The kernel keeps a signal from process 1 only where no handler is set, and Python sets one for this.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     _prctl(PR_SET_DUMPABLE, 0)
     _prctl(PR_SET_CHILD_SUBREAPER, 1)
     with suppress(ChannelClosedError, BrokenPipeError):
@@ -194,6 +196,7 @@ def _become_child(job: Message, channel: int, log: int) -> NoReturn:
     from harness.guest import child  # noqa: PLC0415  imported already; it needs torch
 
     os.setsid()
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     _prctl(PR_SET_DUMPABLE, 1)
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000")

@@ -68,9 +68,7 @@ def can_grade(findings: list[Finding]) -> bool:
 
 def render(findings: list[Finding], console: Console) -> None:
     """Show the findings as a table, and what to do below it."""
-    table = Table(box=None, pad_edge=False)
-    for heading in ("", "", ""):
-        table.add_column(heading, overflow="fold")
+    table = Table(box=None, pad_edge=False, show_header=False)
     for finding in findings:
         word, colour = finding.status.value
         table.add_row(finding.subject, Text(word, style=colour), Text(printable(finding.detail)))
@@ -108,18 +106,14 @@ def _docker() -> Finding:
         )
     from harness.host.image import connect  # noqa: PLC0415  only with an engine
 
-    version = connect().version()
-    return Finding("docker", Status.WORKS, f"engine {version.get('Version', '?')}, runtimes: {_runtimes()}")
-
-
-def _runtimes() -> str:
-    from harness.host.image import connect  # noqa: PLC0415  only with an engine
-
-    return ", ".join(sorted(connect().info().get("Runtimes", {}))) or "unknown"
+    client = connect()
+    runtimes = ", ".join(sorted(client.info().get("Runtimes", {}))) or "unknown"
+    version = client.version().get("Version", "of unknown version")
+    return Finding("docker", Status.WORKS, f"engine {version}, runtimes: {runtimes}")
 
 
 def _image() -> Finding:
-    if not engine_configured():
+    if _docker_is_missing():
         return Finding("image", Status.MISSING, "needs a Docker engine")
     from harness.host.image import can_build, connect, find_image  # noqa: PLC0415  only with an engine
 
@@ -132,6 +126,10 @@ def _image() -> Finding:
     return Finding(
         "image", Status.LIMITED if possible else Status.MISSING, detail, "make image" if possible else how
     )
+
+
+def _docker_is_missing() -> bool:
+    return _safely(_docker).status is Status.MISSING
 
 
 def _bubblewrap() -> Finding:

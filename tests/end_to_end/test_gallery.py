@@ -1,4 +1,4 @@
-"""The gallery: each folder of ``tests/gallery`` is a submission, or makes one, with the verdict that it must get.
+"""The gallery: each folder of ``tests/gallery`` is a submission with the verdict that it must get.
 
 Every case goes through the public command, in every sandbox. What it expects stands in its ``expect.toml``,
 whose keys are those of `Expectation`.
@@ -201,8 +201,8 @@ def _forbidden(expected: Expectation, private: dict[str, str]) -> dict[str, byte
         row = _rows(data / "test.csv")[0][1:]
         name = "test row"
     else:
-        rows, config = _rows(data / "train.csv"), {"valid_ratio": 0.2, "seed": 7}
-        valid = validation_rows(len(rows), **config)
+        rows = _rows(data / "train.csv")
+        valid = validation_rows(len(rows), valid_ratio=0.2, seed=7)  # as in the probe's config
         row = next(row for number, row in enumerate(rows) if number not in valid)[1:]
         name = "training row"
     wanted[f"a {name}'s text"] = ",".join(row).encode()

@@ -1,7 +1,7 @@
-"""Makes the submissions that no repository can hold: links, odd names, archives, and probes with a secret in them.
+"""Makes the submissions that no repository can hold: links, odd names, archives, probes that carry secrets.
 
-A case names its builder in ``expect.toml``. A builder gets the case's folder, an empty folder to build in, and
-what no sandbox may hold, and returns the submission.
+A case names its builder in ``expect.toml``. A builder gets the case's folder, an empty folder to build in,
+and what no sandbox may hold, and returns the submission.
 """
 
 from __future__ import annotations

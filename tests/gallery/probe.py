@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 RAISED = bytes((value + 1) % 256 for value in range(256))
 CHUNK = 4 << 20
@@ -25,7 +25,6 @@ OVERLAP = 256  # longer than anything that is looked for
 LARGEST_FILE = 8 << 20  # beyond are torch's own libraries, which an image or an installer brought
 MOST_OF_A_KERNEL_FILE = 1 << 20  # their size is given as 0
 MOST_DESCRIPTORS = 1024
-LONGEST_REPORT = 1500
 NEVER_ENDING = ("trace_pipe", "kmsg")
 CANARY = "canary"
 
@@ -50,11 +49,11 @@ class Search:
         head = f"searched {self.files} files, {self.links} links and {self.memory >> 20} MiB of memory; "
         places = sorted(self.found.items(), key=lambda item: item[0][0] != CANARY)
         told = [f"{name if name == CANARY else f'FOUND {name}'} in {place}" for (name, _), place in places]
-        return (head + "; ".join(told or ["nothing"]))[:LONGEST_REPORT]
+        return head + "; ".join(told or ["nothing"])
 
 
-def search(shifted: Mapping[str, bytes], roots: list[str]) -> str:
-    """Search files under `roots`, open descriptors, and the memory of all processes; return the report.
+def search(shifted: Mapping[str, bytes], roots: Iterable[str], *, other_processes: bool = True) -> str:
+    """Search files under `roots`, open descriptors, and the memory of processes; return the report.
 
     Objects, frames, the environment and the arguments are bytes of this process's memory, and so searched.
     """
@@ -65,24 +64,26 @@ def search(shifted: Mapping[str, bytes], roots: list[str]) -> str:
         _search_link(searching, f"/proc/self/fd/{number}")
         _search_file(searching, f"/proc/self/fd/{number}", "descriptor")
     own = str(os.getpid())
-    for process in filter(str.isdecimal, os.listdir("/proc")):
-        _search_memory(searching, process, "memory" if process == own else f"the memory of process {process}")
+    _search_memory(searching, own, "memory")
+    others = {folder.name for folder in Path("/proc").glob("[0-9]*")} - {own} if other_processes else ()
+    for process in others:
+        _search_memory(searching, process, f"the memory of process {process}")
     return searching.report()
 
 
 def _search_files(searching: Search, root: str) -> None:
     for folder, folders, files in os.walk(root):
         for name in files:
-            _search_file(searching, os.path.join(folder, name), "file")  # noqa: PTH118  a path of any bytes
+            _search_file(searching, f"{folder}/{name}", "file")
         for name in (*folders, *files):
-            path = os.path.join(folder, name)  # noqa: PTH118  likewise
+            path = f"{folder}/{name}"
             searching.look(os.fsencode(path), f"the name {path}", "name")
             _search_link(searching, path)
 
 
 def _search_link(searching: Search, path: str) -> None:
     try:
-        target = os.readlink(path)
+        target = Path(path).readlink()
     except OSError:
         return
     searching.links += 1
@@ -91,7 +92,7 @@ def _search_link(searching: Search, path: str) -> None:
 
 def _search_file(searching: Search, path: str, kind: str) -> None:
     try:
-        if path.endswith(NEVER_ENDING) or not _worth_reading(os.stat(path)):
+        if path.endswith(NEVER_ENDING) or not _worth_reading(Path(path).stat()):
             return
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     except OSError:
@@ -143,4 +144,5 @@ def _regions(maps: str) -> Iterator[tuple[int, int]]:
 
 if __name__ == "__main__":
     carried = json.loads(Path(sys.argv[1]).read_text())
-    sys.stdout.write(search({name: bytes.fromhex(digits) for name, digits in carried.items()}, sys.argv[2:]))
+    wanted = {name: bytes.fromhex(digits) for name, digits in carried.items()}
+    sys.stdout.write(search(wanted, sys.argv[2:], other_processes=False))

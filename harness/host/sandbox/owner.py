@@ -34,9 +34,13 @@ class Owner:
 
 
 def _start_of(pid: int) -> int | None:
-    """Start of a process in clock ticks since boot (field 22 of ``/proc/PID/stat``); None if it is gone."""
+    """Start of a process in clock ticks since boot (field 22 of ``/proc/PID/stat``); None if it is gone.
+
+    One that has ended and that its parent has not taken notice of yet is gone too.
+    """
     try:
         text = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
         return None
-    return int(text.rpartition(")")[2].split()[19])
+    state, *fields = text.rpartition(")")[2].split()
+    return None if state in {"Z", "X"} else int(fields[18])

@@ -60,7 +60,7 @@ private_points = 1
 
 [[tiers]]
 name = "strong"
-threshold = 0.5
+threshold = 0.6
 public_points = 1
 private_points = 1
 
