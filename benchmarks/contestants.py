@@ -43,6 +43,8 @@ class Sample:
     """One process: its wall time from outside, and what it says of its phases.
 
     Attributes:
+        train_seconds: of the plain script, with what PyTorch imports at the first optimizer; in the harness
+            that is part of the start-up.
         losses: training and validation losses of every epoch, to see that all did the same work.
     """
 

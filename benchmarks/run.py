@@ -100,8 +100,8 @@ def show(result: dict[str, Any], console: Console) -> None:
 
 
 def _processes(rows: list[dict[str, Any]]) -> Table:
-    table = Table(title="Whole process, medians in seconds", box=SIMPLE_HEAD)
-    heads = ("contestant", "wall", "min - max", "to plain", "train", "predict", "rest", "losses")
+    table = Table(title="Whole process, medians in seconds", box=SIMPLE_HEAD, pad_edge=False)
+    heads = ("contestant", "wall", "min - max", "ratio", "train", "predict", "rest", "losses")
     for head in heads:
         table.add_column(head, justify="left" if head == "contestant" else "right", no_wrap=True)
     for row in rows:
@@ -118,8 +118,8 @@ def _processes(rows: list[dict[str, Any]]) -> Table:
 
 
 def _loops(rows: list[dict[str, Any]]) -> Table:
-    table = Table(title="Loops alone, one thread, medians in ms an epoch", box=SIMPLE_HEAD)
-    for head in ("batch", "loops, data", "epoch", "min - max", "to lecture"):
+    table = Table(title="Loops alone, one thread, medians in ms an epoch", box=SIMPLE_HEAD, pad_edge=False)
+    for head in ("batch", "loops, data", "epoch", "min - max", "ratio"):
         table.add_column(head, justify="left" if head == "loops, data" else "right", no_wrap=True)
     for row in rows:
         epoch = {key: 1000 * row["epoch_seconds"][key] for key in ("median", "min", "max")}

@@ -12,12 +12,16 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 from harness.host.backends import engine_configured
 from harness.host.errors import MachineError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+settings.register_profile("harness", deadline=None)  # a machine that also grades is slow now and then
+settings.load_profile("harness")
 
 BACKENDS = ("docker", "bubblewrap")
 PROPERTY = "sandbox"

@@ -112,7 +112,10 @@ def _train_and_predict(
 
 @contextmanager
 def _opening(backend: Backend, spec: SandboxSpec) -> Iterator[Callable[[], Sandbox]]:
-    """Open a sandbox in the background; it is killed at the end whether it was needed or not."""
+    """Open a sandbox in the background; it is killed at the end whether it was needed or not.
+
+    The thread lives as long as the sandbox: a process that dies with its parent dies with that thread.
+    """
     with ThreadPoolExecutor(1, thread_name_prefix="opening") as pool:
         opening = pool.submit(backend.open, spec)
         try:

@@ -60,7 +60,7 @@ class Grading:
         return self.run
 
     def execute(self) -> None:
-        """Run the submission through the sandboxes.
+        """Sweep what a killed harness left, and run the submission through the sandboxes.
 
         Raises:
             HarnessError: see `grade`.
@@ -68,10 +68,21 @@ class Grading:
         from harness.host.backends import choose  # noqa: PLC0415  not for `pytest --help`
         from harness.host.grade import Order, grade  # noqa: PLC0415  likewise
 
-        choice = choose(self.sandbox, self.device, self.progress.note)
+        choice = choose(self.sandbox, self._allowed_device(), self.progress.note)
+        choice.backend.sweep()
         self.progress.note(f"sandbox: {choice.backend.name} ({choice.reason})")
         order = Order(self.assignment, self.submission, self.reference, choice.device, choice.reason)
         self.submitted, self.run = grade(order, choice.backend, self.progress)
+
+    def _allowed_device(self) -> str:
+        if self.assignment.limits.gpu:
+            return self.device
+        if self.device == "cuda":
+            raise UsageError(
+                f"--device cuda was asked for, and {self.assignment.id} allows no GPU",
+                "use --device cpu, or set gpu = true under [limits] of assignment.toml",
+            )
+        return "cpu"
 
     def report(self) -> Report:
         """Everything that is shown of the run.

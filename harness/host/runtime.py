@@ -17,7 +17,7 @@ import py_compile
 import shutil
 import sys
 import tempfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -30,7 +30,7 @@ from packaging.version import Version
 from harness.host.errors import MachineError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 GUEST_PACKAGES = ("torch", "numpy", "pandas")
 GUEST_SITE_PACKAGES = "/opt/harness/site-packages"
@@ -98,7 +98,7 @@ def ensure_guest_runtime(progress: Callable[[str], None] = lambda _: None) -> Gu
         with _lock(root / "lock"):
             if not folder.exists():
                 progress("preparing the guest's packages, once for this set of versions")
-                _build(folder)
+                _build(folder, guest_distributions().values())
     return GuestRuntime(folder, f"sha256:{digest}")
 
 
@@ -131,13 +131,14 @@ def _lock(path: Path) -> Iterator[None]:
         yield
 
 
-def _build(folder: Path) -> None:
+def _build(folder: Path, distributions: Iterable[metadata.Distribution]) -> None:
     for leftover in folder.parent.glob(".building-*"):
         shutil.rmtree(leftover)
     building = Path(tempfile.mkdtemp(prefix=".building-", dir=folder.parent))
+    umask = os.umask(0o022)  # sandboxes read the folder as a user of their own
     try:
         building.chmod(0o755)
-        for distribution in guest_distributions().values():
+        for distribution in distributions:
             _link_files(distribution, building)
         compileall.compile_dir(
             building,
@@ -152,6 +153,8 @@ def _build(folder: Path) -> None:
     except OSError as error:
         shutil.rmtree(building, ignore_errors=True)
         raise MachineError(f"the guest's packages could not be laid out in {folder}: {error}") from error
+    finally:
+        os.umask(umask)
 
 
 def _link_files(distribution: metadata.Distribution, target: Path) -> None:
@@ -168,13 +171,9 @@ def _link_files(distribution: metadata.Distribution, target: Path) -> None:
 
 def _link(source: Path, copy: Path) -> None:
     """Link a file, or copy it where the file system or its permissions ask for that."""
-    world_readable = source.stat().st_mode & 0o004
-    if world_readable:
-        try:
+    if source.stat().st_mode & 0o004:
+        with suppress(OSError):  # another file system, or one without hard links
             os.link(source, copy)
-        except OSError:  # another file system, or one without hard links
-            shutil.copyfile(source, copy)
-    else:
-        shutil.copyfile(source, copy)
-    if not world_readable:
-        copy.chmod(0o644)
+            return
+    shutil.copyfile(source, copy)
+    copy.chmod(0o644)

@@ -15,6 +15,7 @@ from harness.host.sandbox.base import SandboxClosedError, SandboxSpec, SandboxTi
 from harness.protocol import Decoder, Message, Outcome, Phase, encode
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from types import TracebackType
 
 SPEC = SandboxSpec(
@@ -40,7 +41,7 @@ class ScriptedSandbox:
         after_stop: what it says once the host has asked it to stop.
     """
 
-    says: list[Message | bytes]
+    says: Sequence[Message | bytes]
     then_hangs: bool = False
     after_stop: list[Message | bytes] = field(default_factory=list)
     used: Usage = field(default_factory=Usage)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import stat
 from typing import TYPE_CHECKING
 
-from harness.host.errors import UsageError
+from harness.host.errors import MachineError, UsageError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,6 +21,7 @@ def write_atomically(text: str, path: Path) -> None:
 
     Raises:
         UsageError: the folder does not exist or cannot be written to.
+        MachineError: the disk is full.
     """
     data = text.encode()
     try:
@@ -33,6 +35,8 @@ def write_atomically(text: str, path: Path) -> None:
             "Make the folder, or name another.",
         ) from error
     except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise MachineError(f"{path} cannot be written: {error.strerror}", "Free some space.") from error
         raise UsageError(
             f"{path} cannot be written: {error.strerror}", "Name a file that you may write."
         ) from error

@@ -98,9 +98,11 @@ class BubblewrapSandbox:
         self._killed = False
         try:
             self._process = _launch(spec, runtime, self._group)
-        except BaseException:
+        except BaseException as error:
             if self._group is not None:
                 self._group.remove(time.monotonic() + KILL_SECONDS)
+            if isinstance(error, OSError):  # a full disk, no more processes
+                raise SandboxError(f"the sandbox could not be started: {error}") from error
             raise
         self._stream = PipeStream(self._process)
         self._watch = None if self._group is not None else Watch(self._process, limits)
