@@ -26,6 +26,7 @@ help:
 
 grade: .venv/installed
 	@test -n "$(SUBMISSION)" || { echo "usage: make grade SUBMISSION=dir"; exit 2; }
+	@mkdir -p build/reports
 	@$(HARNESS) grade "$(SUBMISSION)" $(ARGS)
 
 test: .venv/installed-dev

@@ -1,4 +1,4 @@
-"""The command line: ``harness grade``, ``harness doctor`` and ``harness image``."""
+"""The command line: ``harness grade``, ``leaderboard``, ``doctor``, ``image`` and ``runtime``."""
 
 from __future__ import annotations
 
@@ -45,6 +45,22 @@ class DeviceChoice(StrEnum):
     CUDA = "cuda"
 
 
+class SplitChoice(StrEnum):
+    """What ``--split`` takes."""
+
+    PUBLIC = "public"
+    PRIVATE = "private"
+
+
+class FormatChoice(StrEnum):
+    """What ``--format`` takes."""
+
+    TABLE = "table"
+    CSV = "csv"
+    MD = "md"
+    JSON = "json"
+
+
 def main() -> NoReturn:
     """Run the command line; a fault that has a message is shown without a traceback."""
     try:
@@ -56,11 +72,11 @@ def main() -> NoReturn:
 
 
 def _show_fault(error: HarnessError) -> None:
-    from harness.host.report.text import printable  # noqa: PLC0415  only on the way out
+    from harness.host.report.text import printable_block  # noqa: PLC0415  only on the way out
 
-    typer.echo(f"error: {printable(error.message)}", err=True)
+    typer.echo(f"error: {printable_block(error.message)}", err=True)
     if error.fix:
-        typer.echo(f"  fix: {printable(error.fix)}", err=True)
+        typer.echo(f"  fix: {printable_block(error.fix)}", err=True)
 
 
 @app.command()
@@ -198,6 +214,29 @@ def _write(report: Report, json: Path | None, junit: Path | None, feedback: Path
         junit_xml.write_junit(report, junit)
     if feedback is not None:
         document.write_feedback(report, feedback)
+
+
+@app.command()
+def leaderboard(
+    assignment: Annotated[str, typer.Argument(metavar="ASSIGNMENT", help="The assignment's id.")],
+    *,
+    reports: Annotated[Path, typer.Option(metavar="DIR", help="The folder of the reports for staff.")] = Path(
+        "build/reports"
+    ),
+    split: Annotated[
+        SplitChoice, typer.Option(help="Which test rows count; nothing of the others is shown.")
+    ] = SplitChoice.PUBLIC,
+    form: Annotated[FormatChoice, typer.Option("--format", help="How it is written.")] = FormatChoice.TABLE,
+) -> None:
+    """Rank the submissions that have a report in a folder, with the tiers among them."""
+    from rich.console import Console  # noqa: PLC0415  not for --help
+
+    from harness.host.assignment import find_assignment, load_assignment  # noqa: PLC0415  likewise
+    from harness.host.leaderboard import leaderboard as ranked  # noqa: PLC0415  pandas
+
+    text = ranked(load_assignment(find_assignment(assignment, Path.cwd())), reports, split, form, Console())
+    if text is not None:
+        typer.echo(text.encode(), nl=False)  # as bytes: a terminal without UTF-8 gets the file as it is
 
 
 @app.command()
