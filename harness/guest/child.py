@@ -19,6 +19,7 @@ from harness.protocol import Message, Outcome, Phase
 if TYPE_CHECKING:
     from harness.guest.channel import Sender
 
+MEBIBYTE = 1 << 20
 PREDICTION_CSV, TRAINING_CSV = "test.csv", "train.csv"
 
 
@@ -120,9 +121,22 @@ def _train(job: Message, sender: Sender) -> Message:
         on_epoch=on_epoch,
     )
     best_epoch, state = loops.fit(training)
+    weights = _saved(state, fields["caps"]["payload_bytes"])
+    return Message("result", _success(device) | {"best_epoch": best_epoch}, {"payload": weights})
+
+
+def _saved(state: dict[str, Any], most: int) -> memoryview:
+    """The state as bytes; the supervisor would refuse more than `most`, but could not say what they are."""
     buffer = io.BytesIO()
     torch.save(state, buffer)
-    return Message("result", _success(device) | {"best_epoch": best_epoch}, {"payload": buffer.getbuffer()})
+    weights = buffer.getbuffer()
+    if weights.nbytes > most:
+        raise Finding(
+            Outcome.OUTPUT_LIMIT,
+            f"the trained weights take {weights.nbytes / MEBIBYTE:.1f} MiB where {most / MEBIBYTE:g} MiB are allowed",
+            "use fewer parameters: narrower or fewer layers, and no large buffers",
+        )
+    return weights
 
 
 def _training_sets(job: Message, module: Any, target_dtype: torch.dtype) -> tuple[Any, Any]:  # noqa: ANN401

@@ -76,6 +76,8 @@ def _classify(error: BaseException, text: str, default: Outcome) -> tuple[Outcom
         return Outcome.MEMORY_LIMIT, MEMORY_HINT
     if _is_out_of_processes(error):
         return Outcome.PROCESS_LIMIT, PROCESS_HINT
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return Outcome.OUTPUT_LIMIT, "write less to /tmp and /dev/shm, or delete what is no longer needed"
     if "before Module.__init__() call" in text:
         return Outcome.CONTRACT_ERROR, NO_SUPER_HINT
     if isinstance(error, SyntaxError):

@@ -24,6 +24,7 @@ CHUNK = 4 << 20
 OVERLAP = 256  # longer than anything that is looked for
 LARGEST_FILE = 8 << 20  # beyond are torch's own libraries, which an image or an installer brought
 MOST_OF_A_KERNEL_FILE = 1 << 20  # their size is given as 0
+SMALLEST_READ = 1 << 16
 MOST_DESCRIPTORS = 1024
 NEVER_ENDING = ("trace_pipe", "kmsg")
 CANARY = "canary"
@@ -83,7 +84,7 @@ def _search_files(searching: Search, root: str) -> None:
 
 def _search_link(searching: Search, path: str) -> None:
     try:
-        target = Path(path).readlink()
+        target = os.readlink(path)  # noqa: PTH115  likewise
     except OSError:
         return
     searching.links += 1
@@ -92,27 +93,22 @@ def _search_link(searching: Search, path: str) -> None:
 
 def _search_file(searching: Search, path: str, kind: str) -> None:
     try:
-        if path.endswith(NEVER_ENDING) or not _worth_reading(Path(path).stat()):
+        status = os.stat(path)  # noqa: PTH116  a Path for each file would double the time
+        if path.endswith(NEVER_ENDING) or not stat.S_ISREG(status.st_mode) or status.st_size > LARGEST_FILE:
             return
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     except OSError:
         return
     try:
-        content = os.read(descriptor, LARGEST_FILE)
-        while part := os.read(descriptor, CHUNK):
+        content = os.read(descriptor, max(status.st_size, SMALLEST_READ))
+        while len(content) < MOST_OF_A_KERNEL_FILE and (part := os.read(descriptor, SMALLEST_READ)):
             content += part
-            if len(content) > MOST_OF_A_KERNEL_FILE:
-                break
     except OSError:
         return
     finally:
         os.close(descriptor)
     searching.files += 1
     searching.look(content, path, kind)
-
-
-def _worth_reading(status: os.stat_result) -> bool:
-    return stat.S_ISREG(status.st_mode) and status.st_size <= LARGEST_FILE
 
 
 def _search_memory(searching: Search, process: str, place: str) -> None:

@@ -169,7 +169,7 @@ def test_limit_that_the_kernel_refuses_is_a_fault_and_leaves_nothing() -> None:
 
 @makes_groups
 def test_sweep_removes_the_groups_of_harnesses_that_are_gone() -> None:
-    """What a killed harness left goes, what a running one uses stays, and what is not ours is not looked at."""
+    """What a killed harness left goes, what a running one uses stays, and what is not ours too."""
     parent = next(iter(cgroup.parents().values()))
     with subprocess.Popen([sys.executable, "-I", "-S", "-c", "pass"]) as gone:
         pass

