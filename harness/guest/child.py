@@ -131,9 +131,10 @@ def _saved(state: dict[str, Any], most: int) -> memoryview:
     torch.save(state, buffer)
     weights = buffer.getbuffer()
     if weights.nbytes > most:
+        taken, allowed = weights.nbytes / MEBIBYTE, most / MEBIBYTE
         raise Finding(
             Outcome.OUTPUT_LIMIT,
-            f"the trained weights take {weights.nbytes / MEBIBYTE:.1f} MiB where {most / MEBIBYTE:g} MiB are allowed",
+            f"the trained weights take {taken:.1f} MiB where {allowed:g} MiB are allowed",
             "use fewer parameters: narrower or fewer layers, and no large buffers",
         )
     return weights

@@ -46,7 +46,6 @@ class Expectation(BaseModel):
     """What a case's ``expect.toml`` may say.
 
     Attributes:
-        exit_status: of the command; by default 0 for ``ok`` and 1 for the rest.
         seconds: for the whole command; far more than an idle machine needs, far less than a hang takes.
         message: parts of the report's message.
         hint: parts of the report's hint.
@@ -62,7 +61,6 @@ class Expectation(BaseModel):
 
     outcome: Outcome
     phase: Phase | None = None
-    exit_status: int | None = None
     assignment: str = "toy"
     seconds: float = 60.0
     message: tuple[str, ...] = ()
@@ -124,7 +122,7 @@ def test_submission_gets_its_verdict(case: str, sandbox: str, tmp_path: Path) ->
     report = StaffDocument.model_validate_json(shown.report)
     said = f"{report.outcome} in {report.phase}: {report.message!r}, hint {report.hint!r}\n{shown.terminal}"
     assert (report.outcome, report.phase) == (expected.outcome, expected.phase), said
-    assert shown.status == _exit_status(expected), said
+    assert shown.status == (0 if expected.outcome is Outcome.OK else 1), said
     assert [part for part in expected.message if part not in report.message] == [], said
     assert [part for part in expected.hint if part not in report.hint] == [], said
     outcomes = {check.name: check.outcome for check in report.checks}
@@ -134,12 +132,6 @@ def test_submission_gets_its_verdict(case: str, sandbox: str, tmp_path: Path) ->
     assert report.environment.isolated
     _assert_nothing_leaks(shown, [*expected.absent, SECRET_LINE.split()[0], *private.values()])
     _assert_nothing_is_left(report.run_id, sandbox, expected.leftover)
-
-
-def _exit_status(expected: Expectation) -> int:
-    if expected.exit_status is not None:
-        return expected.exit_status
-    return 0 if expected.outcome is Outcome.OK else 1
 
 
 def _submission(case: str, folder: Path, private: dict[str, str]) -> Path:

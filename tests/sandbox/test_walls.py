@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from harness.host.runtime import ensure_guest_runtime
 from harness.host.sandbox.base import Wall
 
 if TYPE_CHECKING:
@@ -90,12 +91,12 @@ report({
         for index, needle in enumerate(needles) if needle in text),
 })
 """
-SECRET_INDEX, PREFIX_INDEX = 0, 1
+SECRET_INDEX, PACKAGES_INDEX = 0, 1
 
 
 def search(secret: str) -> str:
     """A program that looks for a secret and for paths of this machine, none of which it names readably."""
-    needles = [secret, sys.prefix, str(CHECKOUT)]
+    needles = [secret, str(ensure_guest_runtime().site_packages), sys.prefix, str(CHECKOUT)]
     return SEARCH.replace("NEEDLES", repr([needle.encode().hex() for needle in needles]))
 
 
@@ -126,9 +127,9 @@ def test_environment_is_what_hides_a_secret(backend: Backend, probe: Probe, secr
 def test_neutral_paths_are_what_hides_where_we_are(
     bubblewrap_backend: Backend, probe: Probe, secret: str
 ) -> None:
-    """Without the wall the same search finds the installation's path in the table of mounts."""
+    """Without the wall the same search finds the packages' path in the table of mounts."""
     seen = probe(bubblewrap_backend, search(secret), without={Wall.NEUTRAL_PATHS})
-    assert f"{PREFIX_INDEX} in /proc/self/mountinfo" in seen["found"]
+    assert f"{PACKAGES_INDEX} in /proc/self/mountinfo" in seen["found"]
 
 
 def test_guest_sees_its_own_processes_alone(backend: Backend, probe: Probe) -> None:

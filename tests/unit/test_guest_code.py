@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -96,22 +95,11 @@ def test_bundle_comes_before_anything_that_is_installed() -> None:
     assert done.stdout == b"False\n"
 
 
-def test_traceback_shows_the_line_that_failed() -> None:
-    """Staff can read what went wrong in a module that is in no file."""
-    main = """
-import traceback
-from harness.guest import other
-def main():
-    try:
-        other.fail()
-    except ValueError:
-        traceback.print_exc()
-"""
-    done = run_bootstrap(
-        bundle(supervisor=main, other="def fail():\n    raise ValueError('here')  # the line")
-    )
-    assert b'File "<harness.guest.other>", line 2, in fail' in done.stderr
-    assert b"raise ValueError('here')  # the line" in done.stderr
+def test_traceback_names_the_module_and_line_that_failed() -> None:
+    """Staff can find what went wrong in a module that is in no file."""
+    done = run_bootstrap(bundle(supervisor="def main():\n    raise ValueError('here')"))
+    assert done.returncode == 1
+    assert b'File "<harness.guest.supervisor>", line 2, in main\nValueError: here' in done.stderr
 
 
 @pytest.mark.parametrize("sent", [b"", bytes(3), guest_bundle()[: len(guest_bundle()) // 2]])
@@ -119,18 +107,3 @@ def test_bootstrap_leaves_when_the_host_is_gone(sent: bytes) -> None:
     """Half a bundle is no error of anybody: the harness was ended, and so is the guest."""
     done = run_bootstrap(sent)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
-
-
-def test_guest_says_that_it_is_ready() -> None:
-    """The real bundle runs under this machine's own Python, says its versions, and leaves with its host."""
-    with subprocess.Popen(
-        [sys.executable, *guest_command()],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        env={"TMPDIR": os.environ.get("TMPDIR", "/tmp")},  # noqa: S108  torch wants one
-    ) as process:
-        said, _ = process.communicate(guest_bundle(), timeout=100)
-    assert process.returncode == 0
-    assert said.startswith(b"HRN1")
-    assert b'"ready"' in said
-    assert b'"torch":"2' in said
