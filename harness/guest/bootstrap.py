@@ -49,7 +49,7 @@ class MemoryImporter(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
         return f"<{fullname}>"
 
     def get_source(self, fullname: str) -> str:
-        """Return the text, for tracebacks and `inspect`."""
+        """Return the text, as `InspectLoader` asks for it."""
         return self.sources[fullname]
 
     def exec_module(self, module: types.ModuleType) -> None:
@@ -58,7 +58,7 @@ class MemoryImporter(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
         exec(code, module.__dict__)  # noqa: S102  this is what a loader does
 
 
-PACKAGES = "/opt/harness/site-packages"
+PACKAGES = os.environ.pop("HARNESS_PACKAGES", "/opt/harness/site-packages")
 if os.path.isdir(PACKAGES):  # noqa: PTH112  pathlib would be imported for this alone
     sys.path.append(PACKAGES)
 else:

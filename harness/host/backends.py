@@ -46,7 +46,7 @@ def choose(sandbox: str, device: str, note: Callable[[str], None]) -> Choice:
     """
     settled = _device(device)
     if sandbox == "none":
-        return Choice(UnprotectedBackend(), "asked for by name; nothing is isolated", settled)
+        return Choice(UnprotectedBackend(note), "asked for by name; nothing is isolated", settled)
     if sandbox == "docker":
         return Choice(_docker(note, build=True), "asked for by name", settled)
     if sandbox == "bubblewrap":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import tempfile
 import time
 import uuid
@@ -80,8 +81,10 @@ def _spec(code: str, *, without: Iterable[Wall] = (), **changes: Any) -> Sandbox
         "shared_memory_bytes": 4 * MIB,
         "scratch_files": 64,
     }
-    command = ("-S", "-P", "-s", "-B", "-c", REPORT + code)
-    return SandboxSpec(command=command, walls=ALL_WALLS - set(without), **(limits | changes))
+    limits |= changes
+    # With the run's id in it, the program's processes can be told from those of a test beside.
+    command = ("-S", "-P", "-s", "-B", "-c", f"{REPORT}{code}\n# {limits['run_id']}")
+    return SandboxSpec(command=command, walls=ALL_WALLS - set(without), **limits)
 
 
 def _reported(sandbox: Sandbox, seconds: float = SECONDS) -> Any:
@@ -139,7 +142,9 @@ def _processes(spec: SandboxSpec) -> list[str]:
 
 
 def _groups(spec: SandboxSpec) -> list[str]:
-    return [str(path) for path in Path("/sys/fs/cgroup").rglob(f"harness-*{spec.run_id}*")]
+    # os.walk goes on where a group of somebody else vanishes while we look
+    folders = (Path(folder) for folder, _, _ in os.walk("/sys/fs/cgroup"))
+    return [str(folder) for folder in folders if folder.match(f"harness-*{spec.run_id}*")]
 
 
 def _containers(spec: SandboxSpec) -> list[str]:

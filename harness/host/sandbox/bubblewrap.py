@@ -41,6 +41,8 @@ UID_INSIDE = 1000
 KILL_SECONDS = 10.0
 PROBE_SECONDS = 20.0
 ENVIRONMENT = {"PYTHONHASHSEED": "0", "LANG": "C.UTF-8", "HOME": "/tmp", "USER": "student", "TMPDIR": "/tmp"}  # noqa: S108  inside
+# Files of the whole machine that no homework needs: its start, its keys, its kernel's addresses and timers.
+TELLTALES = ("cmdline", "config.gz", "kallsyms", "kcore", "keys", "sched_debug", "timer_list")
 SYSTEM_FOLDERS = ("bin", "lib", "lib32", "lib64", "libx32")
 _counter = itertools.count(1)
 
@@ -225,6 +227,9 @@ def bwrap_arguments(spec: SandboxSpec, policy_descriptor: int) -> list[str]:
     arguments += ["--proc", "/proc"]
     if Wall.UNPRIVILEGED in walls:
         arguments += ["--ro-bind", "/proc/sys", "/proc/sys"]
+    for name in TELLTALES:
+        if Path("/proc", name).exists():
+            arguments += ["--ro-bind", "/dev/null", f"/proc/{name}"]
     arguments += ["--dev", "/dev", "--bind", f"{STAGE}/tmp", "/tmp", "--bind", f"{STAGE}/shm", "/dev/shm"]  # noqa: S108  inside
     if spec.gpu:
         arguments += gpu.bwrap_arguments()

@@ -7,7 +7,6 @@ for by name. Limits are held by `watch` where there is a ``/proc``.
 from __future__ import annotations
 
 import os
-import platform
 import shutil
 import subprocess
 import sys
@@ -16,11 +15,13 @@ import threading
 from typing import TYPE_CHECKING, Self
 
 from harness.host.errors import SandboxError
+from harness.host.runtime import GuestRuntime, ensure_guest_runtime
 from harness.host.sandbox.cgroup import Limits
 from harness.host.sandbox.stream import PipeStream
 from harness.host.sandbox.watch import Watch, end_tree
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
 
     from harness.host.records import Usage
@@ -30,20 +31,27 @@ PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "SYSTEMROOT", "CUDA_VISIBLE_DEVICES")
 
 
 class UnprotectedBackend:
-    """Runs the guest with this machine's own Python and packages."""
+    """Runs the guest with this machine's Python and the packages that every sandbox has.
+
+    Args:
+        progress: is told when the packages have to be laid out first.
+    """
 
     name = "none"
     isolated = False
     limits_enforced_by = "watching from the host"
 
+    def __init__(self, progress: Callable[[str], None] = lambda _: None) -> None:
+        self._runtime = ensure_guest_runtime(progress)
+
     @property
     def image(self) -> str:
-        """There is no image; the interpreter is this one."""
-        return f"python {platform.python_version()} of this machine"
+        """Digest of the guest's packages; the interpreter is this one."""
+        return self._runtime.digest
 
     def open(self, spec: SandboxSpec) -> UnprotectedSandbox:
         """Start the guest; see `Backend.open`."""
-        return UnprotectedSandbox(spec)
+        return UnprotectedSandbox(spec, self._runtime)
 
     def sweep(self) -> int:
         """Nothing is left of a killed harness: its guest leaves when the stream closes."""
@@ -53,7 +61,7 @@ class UnprotectedBackend:
 class UnprotectedSandbox:
     """One guest process with a scratch folder of its own."""
 
-    def __init__(self, spec: SandboxSpec) -> None:
+    def __init__(self, spec: SandboxSpec, runtime: GuestRuntime) -> None:
         self._scratch = tempfile.mkdtemp(prefix=f"harness-{spec.run_id}-")
         environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
         environment |= {
@@ -61,6 +69,7 @@ class UnprotectedSandbox:
             "LANG": "C.UTF-8",
             "HOME": self._scratch,
             "TMPDIR": self._scratch,
+            "HARNESS_PACKAGES": str(runtime.site_packages),
         }
         self._process = subprocess.Popen(
             [sys.executable, *spec.command],
