@@ -27,6 +27,7 @@ MAGIC = b"HRN1"
 PREFIX = struct.Struct(">4sI")
 MAX_HEADER = 1 << 20
 MAX_BLOBS = 16
+MAX_BLOB_BYTES = 1 << 62  # whatever a reader takes; a sum of sizes of any length could not even be shown
 
 
 class Outcome(StrEnum):
@@ -174,7 +175,8 @@ def _parse_header(header: bytes) -> tuple[str, dict[str, Any], list[tuple[str, i
         isinstance(kind, str)
         and isinstance(fields, dict)
         and len(sizes) <= MAX_BLOBS
-        and all(isinstance(name, str) and type(size) is int and size >= 0 for name, size in sizes)
+        and all(isinstance(name, str) and type(size) is int for name, size in sizes)
+        and all(0 <= size <= MAX_BLOB_BYTES for _, size in sizes)
         and len(dict(sizes)) == len(sizes)
     )
     if not well_formed:

@@ -8,7 +8,6 @@ because the standard library's reader has had inputs that keep it busy for ever.
 from __future__ import annotations
 
 import functools
-import gzip
 import io
 import os
 import stat
@@ -20,7 +19,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.host.errors import InvalidSubmissionError
-from harness.host.intake import ignored, member_parts, open_unfollowed, refuse_special, taken
+from harness.host.intake import MAX_ENTRIES, ignored, member_parts, open_unfollowed, refuse_special, taken
 from harness.host.schema_errors import quoted
 
 if TYPE_CHECKING:
@@ -32,8 +31,13 @@ if TYPE_CHECKING:
 MAX_ARCHIVE_BYTES = 16 << 20
 MAX_UNPACKED_BYTES = 64 << 20
 MAX_NAME_RECORD = 64 << 10
+MAX_NAME_RECORDS = 2 << 20  # of all members together: each of their lines costs time
+MAX_MEMBERS = 3 * MAX_ENTRIES  # of the archive, with what is ignored: hidden files, caches, headers
+MAX_GZIP_STREAMS = 16
+CENTRAL_ENTRY = b"PK\1\2"
 MAX_LENGTH_DIGITS = 8
 BLOCK = 512
+GZIP_ONLY = 16 + zlib.MAX_WBITS  # zlib's own sign for a gzip header and trailer
 ENCRYPTED = 0x1
 HINT = "pack the folder anew, as .zip or .tar.gz"
 FAULTS = (
@@ -44,6 +48,7 @@ FAULTS = (
     OSError,
     EOFError,
     ValueError,
+    OverflowError,
     RuntimeError,
 )
 _TAR_SPECIAL = {
@@ -107,6 +112,8 @@ def _take(member: _Member, parts: tuple[str, ...], intake: Intake) -> None:
 
 
 def _zip_members(packed: bytes) -> Iterator[_Member]:
+    if packed.count(CENTRAL_ENTRY) > MAX_MEMBERS:  # the library lists all of them before it shows the first
+        raise _too_many_members()
     archive = zipfile.ZipFile(io.BytesIO(packed))
     for info in archive.infolist():
         parts = member_parts(info.orig_filename)  # `filename` ends at a NUL, so it may hide what is behind
@@ -133,16 +140,40 @@ def _read_zip_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, limit: int
         return member.read(limit)
 
 
+def _too_many_members() -> InvalidSubmissionError:
+    return InvalidSubmissionError(
+        f"the archive has more than {MAX_MEMBERS} members",
+        "hand in your own code only, without data, hidden folders or a virtual environment",
+    )
+
+
+def _gunzipped(packed: bytes) -> bytes:
+    """Unpack gzip streams, one after the other as the format allows, with zeros between or behind them."""
+    pieces, room = [], MAX_UNPACKED_BYTES
+    for _ in range(MAX_GZIP_STREAMS):
+        unpacking = zlib.decompressobj(wbits=GZIP_ONLY)
+        pieces.append(unpacking.decompress(packed, room + 1))
+        room -= len(pieces[-1])
+        if room < 0:
+            raise InvalidSubmissionError(
+                f"the archive unpacks to more than the {MAX_UNPACKED_BYTES} bytes allowed",
+                "leave out data and weights",
+            )
+        if not unpacking.eof:
+            raise EOFError("the archive ends too early")
+        packed = unpacking.unused_data.lstrip(b"\0")
+        if not packed:
+            return b"".join(pieces)
+    raise ValueError(f"it is made of more than {MAX_GZIP_STREAMS} gzip streams")
+
+
 def _tar_members(packed: bytes) -> Iterator[_Member]:
-    with gzip.GzipFile(fileobj=io.BytesIO(packed)) as unpacking:
-        data = unpacking.read(MAX_UNPACKED_BYTES + 1)
-    if len(data) > MAX_UNPACKED_BYTES:
-        raise InvalidSubmissionError(
-            f"the archive unpacks to more than the {MAX_UNPACKED_BYTES} bytes allowed",
-            "leave out data and weights",
-        )
-    offset, attributes = 0, dict[str, str]()
+    data = _gunzipped(packed)
+    offset, headers, extended, attributes = 0, 0, 0, dict[str, str]()
     while any(block := data[offset : offset + BLOCK]):
+        headers += 1
+        if headers > MAX_MEMBERS:
+            raise _too_many_members()
         header = tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
         size = int(attributes.get("size", header.size))
         start = offset + BLOCK
@@ -152,6 +183,9 @@ def _tar_members(packed: bytes) -> Iterator[_Member]:
         if header.type == tarfile.XGLTYPE:
             continue
         if header.type in {tarfile.XHDTYPE, tarfile.GNUTYPE_LONGNAME}:
+            extended += size
+            if extended > MAX_NAME_RECORDS:
+                raise ValueError("its extended headers are longer than any names need")
             attributes |= _name_record(header.type, data[start : start + min(size, MAX_NAME_RECORD)])
             continue
         parts, attributes = member_parts(attributes.get("path", header.name)), {}
@@ -179,12 +213,14 @@ def _name_record(kind: bytes, record: bytes) -> dict[str, str]:
     """
     if kind == tarfile.GNUTYPE_LONGNAME:
         return {"path": record.split(b"\0", 1)[0].decode("utf-8", "surrogateescape")}
-    attributes = {}
-    while record:
-        length = int(record[:MAX_LENGTH_DIGITS].split(b" ", 1)[0])
-        line, record = record[:length], record[length:]
+    attributes, start = {}, 0
+    while start < len(record):
+        length = int(record[start : start + MAX_LENGTH_DIGITS].split(b" ", 1)[0])
+        line = record[start : start + max(length, 0)]
         key, equals, value = line.partition(b" ")[2].partition(b"=")
-        if length <= 0 or not equals or not line.endswith(b"\n"):
+        if not equals or not line.endswith(b"\n"):
             raise ValueError("an extended header is not of its form")
-        attributes[key.decode("utf-8", "replace")] = value[:-1].decode("utf-8", "surrogateescape")
+        if key in {b"path", b"size"}:
+            attributes[key.decode()] = value[:-1].decode("utf-8", "surrogateescape")
+        start += length
     return attributes

@@ -120,6 +120,7 @@ class PointsSection(_Closed):
     finished: Points
     finite: Points
     runtime: Points
+    independent: Points = 0.0
 
 
 class Tier(_Closed):

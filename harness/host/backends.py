@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.host.errors import MachineError, WallError
+from harness.host.errors import MachineError, UsageError, WallError
 from harness.host.sandbox import gpu
 from harness.host.sandbox.unprotected import UnprotectedBackend
 
@@ -33,26 +33,35 @@ class Choice:
     device: str
 
 
-def choose(sandbox: str, device: str, note: Callable[[str], None]) -> Choice:
+def choose(sandbox: str, device: str, note: Callable[[str], None], runtime: str | None = None) -> Choice:
     """Choose a backend and a device.
 
     Args:
         sandbox: ``auto``, ``docker``, ``bubblewrap`` or ``none``.
         device: ``auto``, ``cpu`` or ``cuda``.
         note: is told of what takes long, such as building the image.
+        runtime: an OCI runtime that the Docker engine knows, such as ``runsc``; None for its default.
 
     Raises:
+        UsageError: a runtime was asked for, and a sandbox that has none.
         MachineError: what was asked for does not work here.
     """
     settled = _device(device)
+    if runtime is not None:  # asked for by name, so nothing else will do
+        if sandbox not in {"auto", "docker"}:
+            raise UsageError(
+                f"--runtime {runtime} is for Docker, and --sandbox {sandbox} was asked for",
+                "take --sandbox docker, or leave --runtime out",
+            )
+        return Choice(_docker(note, runtime), f"asked for by name, with the runtime {runtime}", settled)
     if sandbox == "none":
         return Choice(UnprotectedBackend(note), "asked for by name; nothing is isolated", settled)
     if sandbox == "docker":
-        return Choice(_docker(note, build=True), "asked for by name", settled)
+        return Choice(_docker(note), "asked for by name", settled)
     if sandbox == "bubblewrap":
         return Choice(_bubblewrap(note), "asked for by name", settled)
     try:
-        return Choice(_docker(note, build=True), "a Docker engine answers", settled)
+        return Choice(_docker(note), "a Docker engine answers", settled)
     except MachineError as error:
         why = error.message
     try:
@@ -78,14 +87,14 @@ def engine_configured() -> bool:
     return bool(os.environ.get("DOCKER_HOST")) or ENGINE_SOCKET.exists()
 
 
-def _docker(note: Callable[[str], None], *, build: bool) -> Backend:
+def _docker(note: Callable[[str], None], runtime: str | None = None) -> Backend:
     if not engine_configured():
         raise MachineError("no engine answers", "start Docker, or take --sandbox bubblewrap")
     from harness.host.image import connect, ensure_image  # noqa: PLC0415  a third of a second, only with an engine
     from harness.host.sandbox.docker import DockerBackend  # noqa: PLC0415  likewise
 
     client = connect()
-    return DockerBackend(client, ensure_image(client, build=build, progress=note))
+    return DockerBackend(client, ensure_image(client, build=True, progress=note), runtime, note)
 
 
 def _bubblewrap(note: Callable[[str], None]) -> Backend:

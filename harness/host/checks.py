@@ -63,6 +63,12 @@ def test_finite(run: Run) -> None:
     assert run.predictions is not None, "there are no complete and finite predictions"
 
 
+def test_independent(run: Run) -> None:
+    """Each row's prediction depends on that row alone."""
+    assert run.predictions is not None, "there are no complete and finite predictions"
+    assert not run.finding, run.finding
+
+
 def test_runtime(run: Run, assignment: Assignment) -> None:
     """The run ended within the assignment's time."""
     assert run.phase is not Phase.SUBMISSION, "nothing was run"

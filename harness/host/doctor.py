@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+GVISOR = "runsc"  # as its own installer names it to the engine
 FREE_BYTES_NEEDED = 4 << 30  # an image's build holds the packages three times for a while
 
 
@@ -52,6 +53,7 @@ def examine() -> list[Finding]:
         _packages,
         _docker,
         _image,
+        _gvisor,
         _bubblewrap,
         _limits,
         _gpu,
@@ -130,6 +132,21 @@ def _image() -> Finding:
 
 def _docker_is_missing() -> bool:
     return _safely(_docker).status is Status.MISSING
+
+
+def _gvisor() -> Finding:
+    if _docker_is_missing():
+        return Finding("gvisor", Status.LIMITED, "needs a Docker engine; no grading depends on it")
+    from harness.host.image import connect  # noqa: PLC0415  only with an engine
+
+    if GVISOR in connect().info().get("Runtimes", {}):
+        return Finding("gvisor", Status.WORKS, f"--sandbox docker --runtime {GVISOR} puts it in between")
+    return Finding(
+        "gvisor",
+        Status.LIMITED,
+        f"the engine has no runtime {GVISOR}; no grading depends on it",
+        f"on Debian: apt-get install {GVISOR} && {GVISOR} install, then restart the engine",
+    )
 
 
 def _bubblewrap() -> Finding:

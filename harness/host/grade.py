@@ -1,12 +1,10 @@
-"""The main flow: a submission is read, trained in one sandbox, tested in a second, and scored here."""
+"""The main flow: a submission is read, trained in one sandbox, tested in two others, and scored here."""
 
 from __future__ import annotations
 
 import platform
 import secrets
 import time
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,17 +16,17 @@ from harness.host.guest_code import guest_command
 from harness.host.records import Environment, Place, Run, Runtime, Score
 from harness.host.sandbox.base import SandboxSpec
 from harness.host.submission import load_submission
+from harness.host.warming import Warming
 from harness.protocol import Outcome, Phase
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     from harness.host.assignment import Assignment
     from harness.host.config import TrainConfig
     from harness.host.phases import Material
-    from harness.host.records import PhaseResult, Submission
+    from harness.host.records import EpochClaim, PhaseResult, Submission
     from harness.host.report.live import Progress
-    from harness.host.sandbox.base import Backend, Sandbox
+    from harness.host.sandbox.base import Backend
+    from harness.host.verdict import Job
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +49,16 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class _Phases:
-    """What came out of the sandboxes; the last result decides."""
+    """What came out of the sandboxes; the last of `results` decides.
+
+    Attributes:
+        again: the second prediction, which is only compared with the first.
+    """
 
     material: Material
-    results: tuple[PhaseResult, ...]
     versions: dict[str, str]
+    results: tuple[PhaseResult, ...]
+    again: PhaseResult | None = None
 
 
 def grade(order: Order, backend: Backend, progress: Progress) -> tuple[Submission | None, Run]:
@@ -88,41 +91,33 @@ def _train_and_predict(
     progress: Progress,
     run_id: str,
 ) -> _Phases:
-    """Train in one sandbox and predict in a second, which warms up while the first trains."""
+    """Train in one sandbox and predict in two others, which warm up while the first trains."""
     spec = sandbox_spec(order.assignment, run_id, gpu=order.device == "cuda")
-    with backend.open(spec) as training_sandbox:
-        from harness.host.phases import prepare  # noqa: PLC0415  pandas and SciPy load while the guest does
+    with Conversation.open(backend, spec) as training, Warming(backend, spec, 2) as testing:
+        from harness.host.phases import prepare  # noqa: PLC0415  NumPy loads while the guest does
 
         material = prepare(order.assignment, submission, config, order.reference, order.device)
-        training = Conversation(training_sandbox, spec)
+
+        def on_epoch(claim: EpochClaim) -> None:
+            testing.start()  # not before: most of what fails, fails before its first epoch
+            progress.epoch(claim, config.epochs)
+
         versions = training.wait_until_ready()
-        with _opening(backend, spec) as testing_sandbox:
-            progress.phase(Phase.TRAIN)
-            trained = training.run(
-                material.training_job(), lambda claim: progress.epoch(claim, config.epochs)
-            )
-            if trained.outcome is not Outcome.OK:
-                return _Phases(material, (trained,), versions)
-            testing = Conversation(testing_sandbox(), spec)
-            testing.wait_until_ready()
-            progress.phase(Phase.PREDICT)
-            predicted = testing.run(material.prediction_job(trained.payload), lambda _: None)
-            return _Phases(material, (trained, predicted), versions)
+        progress.phase(Phase.TRAIN)
+        trained = training.run(material.training_job(), on_epoch)
+        if trained.outcome is not Outcome.OK:
+            return _Phases(material, versions, (trained,))
+        progress.phase(Phase.PREDICT)
+        predicted = _predict(testing[0], material.prediction_job(trained.payload))
+        if predicted.outcome is not Outcome.OK:
+            return _Phases(material, versions, (trained, predicted))
+        again = _predict(testing[1], material.prediction_job(trained.payload, again=True))
+        return _Phases(material, versions, (trained, predicted), again)
 
 
-@contextmanager
-def _opening(backend: Backend, spec: SandboxSpec) -> Iterator[Callable[[], Sandbox]]:
-    """Open a sandbox in the background; it is killed at the end whether it was needed or not.
-
-    The thread lives as long as the sandbox: a process that dies with its parent dies with that thread.
-    """
-    with ThreadPoolExecutor(1, thread_name_prefix="opening") as pool:
-        opening = pool.submit(backend.open, spec)
-        try:
-            yield opening.result
-        finally:
-            if opening.exception() is None:
-                opening.result().kill()
+def _predict(testing: Conversation, job: Job) -> PhaseResult:
+    testing.wait_until_ready()
+    return testing.run(job, lambda _: None)
 
 
 def _scored(order: Order, backend: Backend, run_id: str, phases: _Phases, started: float) -> Run:
@@ -140,6 +135,7 @@ def _scored(order: Order, backend: Backend, run_id: str, phases: _Phases, starte
         valid_targets=material.valid_targets,
     )
     trained = phases.results[0]
+    finding = material.finding(predictions, phases.again) if phases.again is not None else ""
     return Run(
         run_id=run_id,
         outcome=last.outcome,
@@ -155,6 +151,7 @@ def _scored(order: Order, backend: Backend, run_id: str, phases: _Phases, starte
         runtime=_runtime(phases.results, time.monotonic() - started),
         environment=_environment(order, backend, phases.versions),
         log="".join(result.log for result in phases.results),
+        finding=finding,
     )
 
 

@@ -1,9 +1,11 @@
 """What each phase is given, and what comes of its bytes: the two jobs of a run.
 
 The prediction phase gets the test inputs and the validation inputs together, under new ids and in a secret
-order, so that a model cannot tell which rows count. The order is drawn from the reference's key and the
-submission's digest: nobody without the key can foresee it, and the same submission meets the same one, so
-its score is the same to the last bit (docs/decisions/0003-secret-order.md).
+order, so that a model cannot tell which rows count. It is done twice, each time in a sandbox of its own: the
+second time in another order and in other batches, which an honest model does not notice
+(docs/decisions/0008-predicted-twice.md). The orders are drawn from the reference's key and the submission's
+digest: nobody without the key can foresee them, and the same submission meets the same ones, so its score is
+the same to the last bit (docs/decisions/0003-secret-order.md).
 """
 
 from __future__ import annotations
@@ -14,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from harness.host import data as tables
-from harness.host.conversation import Job
 from harness.host.reference import load_reference
 from harness.host.scoring import InvalidPredictionsError, parse_predictions
+from harness.host.verdict import Job
 from harness.protocol import Outcome, Phase
 
 if TYPE_CHECKING:
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from harness.host.reference import Reference
 
 FLOAT_BYTES = 4
+TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +50,8 @@ class Material:
 
     Attributes:
         valid_rows: positions of the validation rows in the training data.
-        order: for each row that the prediction phase sees, its position in test rows followed by
-            validation rows.
+        orders: of the first and the second prediction; for each row that the sandbox sees, its position
+            in test rows followed by validation rows.
     """
 
     assignment: Assignment
@@ -58,7 +61,7 @@ class Material:
     data: Data
     reference: Reference | None
     valid_rows: NDArray[np.int64]
-    order: NDArray[np.int64]
+    orders: tuple[NDArray[np.int64], NDArray[np.int64]]
 
     @property
     def outputs(self) -> int:
@@ -92,10 +95,15 @@ class Material:
             Phase.TRAIN, fields, blobs, limits.train_seconds, limits.weights_mb << 20, limits.log_kb << 10
         )
 
-    def prediction_job(self, weights: bytes) -> Job:
-        """The inputs to predict, in the secret order and under new ids."""
+    def prediction_job(self, weights: bytes, *, again: bool = False) -> Job:
+        """The inputs to predict, under new ids.
+
+        Args:
+            weights: of the best epoch.
+            again: for the second prediction, with its own order and batch size.
+        """
         limits, data = self.assignment.limits, self.data
-        inputs = np.concatenate([data.test_inputs, data.train_inputs[self.valid_rows]])[self.order]
+        inputs = np.concatenate([data.test_inputs, data.train_inputs[self.valid_rows]])[self.orders[again]]
         blobs = self._code() | {
             "csv": tables.prediction_csv(range(len(inputs)), inputs, data.features, self.assignment.data.id),
             "inputs": inputs.tobytes(),
@@ -103,24 +111,43 @@ class Material:
         }
         size = len(inputs) * self.outputs * FLOAT_BYTES
         fields = self._common_fields() | {"rows": len(inputs)}
+        if again:
+            fields["batch_size"] = other_batch_size(self.config.batch_size)
         # One byte more than is right, so that too many are seen and named rather than cut off.
         return Job(Phase.PREDICT, fields, blobs, limits.predict_seconds, 2 * size + 1, limits.log_kb << 10)
 
-    def read_predictions(self, result: PhaseResult) -> tuple[PhaseResult, Predictions]:
-        """Check the bytes of the prediction phase and put the rows back into the assignment's order."""
+    def read_predictions(
+        self, result: PhaseResult, *, again: bool = False
+    ) -> tuple[PhaseResult, Predictions]:
+        """Check the bytes of a prediction phase and put the rows back into the assignment's order."""
         if result.outcome is not Outcome.OK:
             return result, Predictions()
+        order = self.orders[again]
         try:
-            permuted = parse_predictions(result.payload, len(self.order), self.outputs)
+            permuted = parse_predictions(result.payload, len(order), self.outputs)
         except InvalidPredictionsError as error:
             failed = replace(
                 result, outcome=Outcome.INVALID_PREDICTIONS, message=error.message, hint=error.hint
             )
             return failed, Predictions()
         predictions = np.empty_like(permuted)
-        predictions[self.order] = permuted
+        predictions[order] = permuted
         n_test = len(self.data.test_ids)
         return result, Predictions(predictions[:n_test], predictions[n_test:])
+
+    def finding(self, first: Predictions, second: PhaseResult) -> str:
+        """Say how the second prediction differs from the first; empty where they agree."""
+        second, predictions = self.read_predictions(second, again=True)
+        if predictions.test is None or first.test is None:
+            return f"predicting again in another order and in other batches ended with {second.outcome}"
+        changed = differing_rows(first.test, predictions.test)
+        if not changed:
+            return ""
+        return (
+            f"predictions depend on the batch: {changed} of {len(first.test)} test rows got another value in "
+            "another order and in other batches. Usual causes: F.dropout without training=self.training, "
+            "statistics over the batch (x.mean(0)), random numbers, or state kept between calls of forward()"
+        )
 
     def _common_fields(self) -> dict[str, Any]:
         files = [[name, len(content)] for name, content in self.submission.files.items()]
@@ -140,6 +167,25 @@ class Material:
         return {"code": b"".join(self.submission.files.values())}
 
 
+def other_batch_size(batch_size: int) -> int:
+    """A size for the second prediction: another one, not 1, and hardly larger, so that it fits in memory."""
+    return batch_size + 1 if batch_size < 4 else batch_size // 2 + 1  # noqa: PLR2004  half of less would be 2 or 1
+
+
+def differing_rows(first: NDArray[np.float32], second: NDArray[np.float32]) -> int:
+    """How many rows differ by more than rounding does.
+
+    A row's last bits may depend on its place in the batch. What counts is a difference of a thousandth of the
+    value or of the spread of all values, far above rounding and below what a score would notice.
+
+    Args:
+        first: (rows, outputs).
+        second: (rows, outputs), of the same rows.
+    """
+    a, b = first.astype(np.float64), second.astype(np.float64)
+    return int((np.abs(a - b) > TOLERANCE * (np.abs(a) + a.std())).any(axis=1).sum())
+
+
 def _table(component: Component) -> dict[str, Any]:
     return {**component.arguments, "name": component.name}
 
@@ -156,5 +202,9 @@ def prepare(
     answers = load_reference(reference, assignment)
     valid_rows = tables.validation_rows(len(data.train_targets), config.valid_ratio, config.seed)
     key = answers.split_key if answers is not None else b"no reference"
-    order = tables.prediction_order(len(data.test_ids) + len(valid_rows), key, submission.sha256)
-    return Material(assignment, submission, config, device, data, answers, valid_rows, order)
+    rows = len(data.test_ids) + len(valid_rows)
+    orders = (
+        tables.prediction_order(rows, key, submission.sha256),
+        tables.prediction_order(rows, key, f"{submission.sha256}:again"),
+    )
+    return Material(assignment, submission, config, device, data, answers, valid_rows, orders)

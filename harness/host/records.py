@@ -184,6 +184,7 @@ class Run:
 
     Attributes:
         outcome: ``ok`` or the first thing that stopped it.
+        finding: how a second prediction, in another order and in other batches, differed; empty: it did not.
         predictions: (N, C) float32 for the test rows in the assignment's own order; None without them.
     """
 
@@ -201,6 +202,7 @@ class Run:
     runtime: Runtime
     environment: Environment
     log: str
+    finding: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,12 +11,15 @@ import json
 import os
 import runpy
 import secrets
+import socket
 import subprocess
 import sys
 import time
 import tomllib
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
 import docker
@@ -25,10 +28,21 @@ import pytest
 from pydantic import BaseModel, ConfigDict
 
 from harness.host.data import validation_rows
+from harness.host.image import connect, ensure_image
 from harness.host.report.schema import StaffDocument, StudentDocument
 from harness.host.runtime import ensure_guest_runtime
+from harness.host.sandbox.base import SandboxSpec
+from harness.host.sandbox.bubblewrap import BubblewrapBackend
+from harness.host.sandbox.docker import DockerBackend
 from harness.host.sandbox.docker_end import RUN_LABEL
 from harness.protocol import Outcome, Phase
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from _pytest.mark import ParameterSet
+
+    from harness.host.sandbox.base import Backend
 
 ROOT = Path(__file__).parents[2]
 HARNESS = Path(sys.prefix, "bin", "harness")
@@ -38,8 +52,20 @@ SANDBOXES = ("docker", "bubblewrap")
 FEEDBACK_ENDINGS = {"docker": "md", "bubblewrap": "json"}  # one command writes one form; so both are seen
 SECRET_NAME = "HARNESS_TEST_SECRET"  # noqa: S105  the name of a variable
 SECONDS_TO_VANISH = 10.0
+SECONDS_TO_OPEN = 60.0
 MAKE = runpy.run_path(str(GALLERY / "builders.py"))
 BUILDERS, SECRET_LINE, raised = MAKE["BUILDERS"], MAKE["SECRET_LINE"], MAKE["raised"]
+NEIGHBOURS: dict[str, str] = MAKE["NEIGHBOURS"]
+LISTEN = """
+import socket
+with socket.socket(socket.AF_UNIX) as end, socket.socket(socket.AF_UNIX) as visitor:
+    end.bind({address!r})
+    end.listen()
+    visitor.connect({address!r})
+    print("open", flush=True)
+    while True:
+        end.accept()
+"""
 
 
 class Expectation(BaseModel):
@@ -54,7 +80,8 @@ class Expectation(BaseModel):
         checks: outcome of some of the checks.
         leftover: an argument of a process that must be gone.
         build: a function of ``builders.py`` that makes the submission.
-        sandboxes: where the case can run, if not in all; then `reason` says why.
+        neighbours: whether this process and a second sandbox listen meanwhile, at the builders' `NEIGHBOURS`.
+        sandboxes: where the case can run, if not in all; elsewhere it is skipped with the `reason`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -70,6 +97,7 @@ class Expectation(BaseModel):
     checks: dict[str, str] = {}
     leftover: str = ""
     build: str = ""
+    neighbours: bool = False
     sandboxes: tuple[str, ...] = SANDBOXES
     reason: str = ""
 
@@ -98,11 +126,19 @@ EXPECTED = {
     file.parent.name: Expectation.model_validate(tomllib.loads(file.read_text()))
     for file in sorted(GALLERY.glob("*/expect.toml"))
 }
-CASES = [
-    pytest.param(case, sandbox, id=f"{case}-{sandbox}", marks=getattr(pytest.mark, sandbox))
-    for case, expected in EXPECTED.items()
-    for sandbox in expected.sandboxes
-]
+
+
+def _runs(case: str, expected: Expectation) -> list[ParameterSet]:
+    """One run of the case in each sandbox; where it cannot run, one that is skipped and says why."""
+    runs = []
+    for sandbox in SANDBOXES:
+        unable = pytest.mark.skip(reason=f"not run in {sandbox}: {expected.reason}")
+        mark = getattr(pytest.mark, sandbox) if sandbox in expected.sandboxes else unable
+        runs.append(pytest.param(case, sandbox, id=f"{case}-{sandbox}", marks=mark))
+    return runs
+
+
+CASES = [run for case, expected in EXPECTED.items() for run in _runs(case, expected)]
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +154,8 @@ def test_submission_gets_its_verdict(case: str, sandbox: str, tmp_path: Path) ->
     expected, secret = EXPECTED[case], secrets.token_hex(16)
     private = _private_texts(tmp_path, secret)
     submission = _submission(case, tmp_path, private)
-    shown = _grade(submission, sandbox, tmp_path, expected, secret)
+    with _neighbours(sandbox) if expected.neighbours else nullcontext():
+        shown = _grade(submission, sandbox, tmp_path, expected, secret)
     report = StaffDocument.model_validate_json(shown.report)
     said = f"{report.outcome} in {report.phase}: {report.message!r}, hint {report.hint!r}\n{shown.terminal}"
     assert (report.outcome, report.phase) == (expected.outcome, expected.phase), said
@@ -130,7 +167,9 @@ def test_submission_gets_its_verdict(case: str, sandbox: str, tmp_path: Path) ->
     assert expected.points is None or report.points == expected.points, said
     assert report.environment.sandbox == sandbox
     assert report.environment.isolated
-    _assert_nothing_leaks(shown, [*expected.absent, SECRET_LINE.split()[0], *private.values()])
+    _assert_nothing_leaks(
+        shown, [*expected.absent, SECRET_LINE.split()[0], *private.values(), *_hidden_rows()]
+    )
     _assert_nothing_is_left(report.run_id, sandbox, expected.leftover)
 
 
@@ -166,6 +205,42 @@ def _grade(submission: Path, sandbox: str, folder: Path, expected: Expectation, 
     return Shown(done.returncode, terminal, report.read_text(), feedback.read_text(), junit.read_text())
 
 
+@contextmanager
+def _neighbours(sandbox: str) -> Iterator[None]:
+    """This process and a second sandbox of the same kind listen at abstract sockets."""
+    code = LISTEN.format(address=NEIGHBOURS["SANDBOX"])
+    spec = SandboxSpec(
+        command=("-I", "-S", "-c", code),
+        run_id=f"neighbour{secrets.token_hex(4)}",
+        memory_bytes=64 << 20,
+        cpus=1.0,
+        processes=8,
+        scratch_bytes=1 << 20,
+        shared_memory_bytes=1 << 20,
+    )
+    with (
+        _backend(sandbox) as backend,
+        backend.open(spec) as neighbour,
+        socket.socket(socket.AF_UNIX) as machine,
+    ):
+        assert neighbour.receive(len("open"), time.monotonic() + SECONDS_TO_OPEN) == b"open"
+        machine.bind(NEIGHBOURS["MACHINE"])
+        machine.listen()
+        yield
+
+
+@contextmanager
+def _backend(sandbox: str) -> Iterator[Backend]:
+    if sandbox == "bubblewrap":
+        yield BubblewrapBackend()
+        return
+    client = connect()
+    try:
+        yield DockerBackend(client, ensure_image(client, build=False, progress=print))
+    finally:
+        client.close()
+
+
 def _private_texts(folder: Path, secret: str) -> dict[str, str]:
     """What may be in no document, by what it is: the host's secret and paths, and the reference's texts."""
     reference = COURSE / "reference" / "toy"
@@ -179,6 +254,11 @@ def _private_texts(folder: Path, secret: str) -> dict[str, str]:
         "an answer": answers[0][1],
         "a test row's id": answers[0][0],
     }
+
+
+def _hidden_rows() -> list[str]:
+    """Every answer and every test row's id; their digits occur nowhere else."""
+    return [text for row in _rows(COURSE / "reference" / "toy" / "answers.csv") for text in row]
 
 
 def _forbidden(expected: Expectation, private: dict[str, str]) -> dict[str, bytes]:
@@ -274,6 +354,14 @@ def test_probe_finds_what_is_there(phase: Phase, tmp_path: Path) -> None:
 def test_every_outcome_is_expected_of_some_case(sandbox: str) -> None:
     """The gallery has a submission for each outcome that a report can have, in each sandbox."""
     assert {each.outcome for each in EXPECTED.values() if sandbox in each.sandboxes} == set(Outcome)
+
+
+def test_case_that_a_sandbox_cannot_run_is_shown_as_skipped() -> None:
+    """It is not left out in silence and never passes: its run is there, skipped, with the reason."""
+    expected = Expectation(outcome=Outcome.OK, sandboxes=("docker",), reason="it needs an engine")
+    able, unable = (run.marks[0] for run in _runs("some-case", expected))
+    assert able.name == "docker"
+    assert (unable.name, unable.kwargs["reason"]) == ("skip", "not run in bubblewrap: it needs an engine")
 
 
 def test_every_case_is_whole() -> None:

@@ -33,6 +33,7 @@ def test_an_honest_submission_is_graded(grade: Grade, course: Path, submission: 
         "contract": "passed",
         "finished": "passed",
         "finite": "passed",
+        "independent": "passed",
         "runtime": "passed",
         "beats_simple[public]": "passed",
         "beats_simple[private]": "passed",
@@ -55,7 +56,7 @@ def test_pytest_gives_the_same_points(grade: Grade, course: Path, submission: Pa
     )
 
     assert f"{points:g} / 6 points" in done.stdout
-    assert re.search(r"2 failed, 6 passed", done.stdout), done.stdout
+    assert re.search(r"2 failed, 7 passed", done.stdout), done.stdout
 
 
 def test_an_assignment_adds_checks_of_its_own(grade: Grade, course: Path, submission: Path) -> None:

@@ -6,10 +6,13 @@ and what no sandbox may hold, and returns the submission.
 
 from __future__ import annotations
 
+import csv
+import gzip
 import io
 import os
 import secrets
 import shutil
+import stat
 import tarfile
 import zipfile
 from typing import TYPE_CHECKING
@@ -24,6 +27,13 @@ if TYPE_CHECKING:
 GALLERY_GOOD = "honest-good"
 SECRET_LINE = "TOP-SECRET-7f31 = this line is no TOML"  # noqa: S105  what a parser must not quote
 TEN_MEGABYTES = 10_000_000
+LONGEST_NAME = 255  # bytes, of Linux
+MOST_UNPACKED = 64 << 20
+# Abstract sockets that the runner has listened on: by this process, and inside a second sandbox.
+NEIGHBOURS = {
+    "MACHINE": f"\0gallery-machine-{os.getpid()}",
+    "SANDBOX": f"\0gallery-sandbox-{os.getpid()}",
+}
 
 
 def _good(case: Path, target: Path) -> Path:
@@ -128,6 +138,151 @@ def config_of_nul_bytes(case: Path, target: Path, _: Forbidden) -> Path:
     return folder
 
 
+def _tar(target: Path, *members: tuple[tarfile.TarInfo, bytes]) -> Path:
+    archive = target / "made.tar.gz"
+    with tarfile.open(archive, "w:gz") as packed:
+        for member, content in members:
+            member.size = len(content)
+            packed.addfile(member, io.BytesIO(content))
+    return archive
+
+
+def _good_members(case: Path, target: Path) -> list[tuple[tarfile.TarInfo, bytes]]:
+    folder = _good(case, target)
+    return [(tarfile.TarInfo(f"good/{file.name}"), file.read_bytes()) for file in sorted(folder.iterdir())]
+
+
+def tar_that_leads_out(case: Path, target: Path, _: Forbidden) -> Path:
+    """A tar.gz with a member above its own folder."""
+    return _tar(target, *_good_members(case, target), (tarfile.TarInfo("good/../../escaped.py"), b""))
+
+
+def tar_with_an_absolute_member(case: Path, target: Path, _: Forbidden) -> Path:
+    """A tar.gz with a member that names a place of its own."""
+    return _tar(target, *_good_members(case, target), (tarfile.TarInfo(str(target / "escaped.py")), b""))
+
+
+def tar_with_a_hard_link(case: Path, target: Path, _: Forbidden) -> Path:
+    """A tar.gz with a second name for a file of the host."""
+    link = tarfile.TarInfo("good/helper.py")
+    link.type, link.linkname = tarfile.LNKTYPE, str(_secret(target))
+    return _tar(target, *_good_members(case, target), (link, b""))
+
+
+def tar_bomb(case: Path, target: Path, _: Forbidden) -> Path:
+    """A small tar.gz that unpacks to more than an archive may."""
+    archive = _tar(target, *_good_members(case, target))
+    with gzip.open(archive, "ab", compresslevel=1) as packed:
+        packed.write(bytes(MOST_UNPACKED))
+    return archive
+
+
+def zip_with_a_link(case: Path, target: Path, _: Forbidden) -> Path:
+    """A zip whose helper file is a link to a file of the host."""
+    archive = _pack_zip(_good(case, target), target / "link.zip")
+    link = zipfile.ZipInfo("good/helper.py")
+    link.external_attr = (stat.S_IFLNK | 0o777) << 16
+    with zipfile.ZipFile(archive, "a") as packed:
+        packed.writestr(link, str(_secret(target)))
+    return archive
+
+
+def zip_with_an_absolute_member(case: Path, target: Path, _: Forbidden) -> Path:
+    """A zip with a member that names a place of its own."""
+    archive = _pack_zip(_good(case, target), target / "absolute.zip")
+    with zipfile.ZipFile(archive, "a") as packed:
+        packed.writestr(str(target / "escaped.py"), "")
+    return archive
+
+
+def zip_with_a_name_of_256_bytes(case: Path, target: Path, _: Forbidden) -> Path:
+    """A zip with a name that Linux could not write down."""
+    archive = _pack_zip(_good(case, target), target / "long.zip")
+    with zipfile.ZipFile(archive, "a") as packed:
+        packed.writestr("good/" + "n" * (LONGEST_NAME + 1 - len(".py")) + ".py", "")
+    return archive
+
+
+def name_of_255_bytes(case: Path, target: Path, _: Forbidden) -> Path:
+    """A helper file with the longest name that there is, in letters of three bytes."""
+    folder = _good(case, target)
+    (folder / ("長" * ((LONGEST_NAME - len(".py")) // 3) + ".py")).write_text("")
+    return folder
+
+
+def name_that_is_no_utf8(case: Path, target: Path, _: Forbidden) -> Path:
+    """A helper file whose name is bytes and no text."""
+    folder = _good(case, target)
+    (folder / os.fsdecode(b"\xff\xfe.py")).write_text("")
+    return folder
+
+
+def case_twins(case: Path, target: Path, _: Forbidden) -> Path:
+    """Two files that some file systems take for one."""
+    folder = _good(case, target)
+    (folder / "Model.py").write_text("raise SystemExit\n")
+    return folder
+
+
+def model_is_a_named_pipe(case: Path, target: Path, _: Forbidden) -> Path:
+    """``model.py`` is a pipe that nobody writes to."""
+    folder = _good(case, target)
+    (folder / "model.py").unlink()
+    os.mkfifo(folder / "model.py")
+    return folder
+
+
+def config_in_utf16(case: Path, target: Path, _: Forbidden) -> Path:
+    """The good config as some editors save it."""
+    folder = _good(case, target)
+    config = (folder / "config.toml").read_text()
+    (folder / "config.toml").write_text(config, encoding="utf-16")
+    return folder
+
+
+def config_that_is_no_utf8(case: Path, target: Path, _: Forbidden) -> Path:
+    """The good config with a comment in another encoding."""
+    folder = _good(case, target)
+    with (folder / "config.toml").open("ab") as config:
+        config.write("# Übung\n".encode("latin-1"))
+    return folder
+
+
+def folder_named_as_a_formula(case: Path, target: Path, _: Forbidden) -> Path:
+    """The good submission in a folder whose name is a formula and ends a table's cell."""
+    return _good(case, target).rename(target / "@SUM(1+1)|-cmd'|]]>`<b>")
+
+
+def file_with_a_hostile_name(case: Path, target: Path, _: Forbidden) -> Path:
+    """The case's submission, with a mistake in a file whose name is Markdown, HTML, XML and a formula."""
+    folder = _good(case, target)
+    name = "cell|]]>&lt;b>`=1+1.py"
+    (folder / name).write_text("undefined\n")
+    model = (folder / "model.py").read_text()
+    (folder / "model.py").write_text(
+        f"import os, runpy\n\nrunpy.run_path(os.path.abspath({name!r}))\n{model}"
+    )
+    return folder
+
+
+def answers_at_hand(case: Path, target: Path, _: Forbidden) -> Path:
+    """The case's submission with all answers, by their places in the file and by their ids."""
+    folder: Path = shutil.copytree(case / "submission", target / "informed")
+    with (case.parent / "course" / "reference" / "toy" / "answers.csv").open(newline="") as lines:
+        answers = {row[0]: float(row[1]) for row in list(csv.reader(lines))[1:]}
+    text = f"BY_ID = {answers!r}\nBY_POSITION = {list(answers.values())!r}\n"
+    (folder / "answers.py").write_text(text)
+    return folder
+
+
+def name_the_neighbours(case: Path, target: Path, _: Forbidden) -> Path:
+    """The case's submission with the names that its neighbours listen at."""
+    folder: Path = shutil.copytree(case / "submission", target / "curious")
+    lines = [f"{name} = {address!r}\n" for name, address in NEIGHBOURS.items()]
+    (folder / "neighbours.py").write_text("".join(lines))
+    return folder
+
+
 def probe(case: Path, target: Path, forbidden: Forbidden) -> Path:
     """The case's submission with the searching module, what it looks for, and a canary that it must find."""
     folder: Path = shutil.copytree(case / "submission", target / "probe")
@@ -158,6 +313,23 @@ BUILDERS: Mapping[str, Builder] = {
         name_with_control_characters,
         config_of_10_mb,
         config_of_nul_bytes,
+        tar_that_leads_out,
+        tar_with_an_absolute_member,
+        tar_with_a_hard_link,
+        tar_bomb,
+        zip_with_a_link,
+        zip_with_an_absolute_member,
+        zip_with_a_name_of_256_bytes,
+        name_of_255_bytes,
+        name_that_is_no_utf8,
+        case_twins,
+        model_is_a_named_pipe,
+        config_in_utf16,
+        config_that_is_no_utf8,
+        folder_named_as_a_formula,
+        file_with_a_hostile_name,
+        answers_at_hand,
+        name_the_neighbours,
         probe,
     )
 }

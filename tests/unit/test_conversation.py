@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, Self
 
 import pytest
 
-from harness.host.conversation import Conversation, Job
+from harness.host.conversation import Conversation
 from harness.host.errors import SandboxError
 from harness.host.records import EpochClaim, PhaseResult, Usage
 from harness.host.sandbox.base import SandboxClosedError, SandboxSpec, SandboxTimeoutError
+from harness.host.verdict import Job
 from harness.protocol import Decoder, Message, Outcome, Phase, encode
 
 if TYPE_CHECKING:

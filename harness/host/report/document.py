@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 import re
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import TYPE_CHECKING, Any
 
 from harness.host.errors import UsageError
+from harness.host.report.figures import significant
 from harness.host.report.files import write_atomically
 from harness.host.report.markdown import to_markdown
 from harness.host.report.schema import (
@@ -74,6 +77,9 @@ def staff_document(report: Report) -> dict[str, Any]:
 
 def student_document(report: Report) -> dict[str, Any]:
     """What a student may know of a report, ``harness/feedback/v1``, with figures in four significant digits.
+
+    The interval is widened to the first digit of its width: its ends would otherwise answer two questions
+    about the labels beside the one that the score answers (``docs/explanation/scores-as-oracles.md``).
 
     It has no private check, figure or verdict, no test loss and no image; the points are those of the
     checks that are left.
@@ -211,8 +217,20 @@ def _student_metric(run: Run) -> FeedbackMetric:
         direction=score.direction,
         validation=score.validation.value if score.validation else None,
         public=score.public.value if score.public else None,
-        public_ci95=score.public.ci95 if score.public else None,
+        public_ci95=_widened(*score.public.ci95) if score.public else None,
     )
+
+
+def _widened(low: float, high: float) -> tuple[float, float]:
+    """Both ends moved outwards to multiples of the first digit of their distance: 42.22, 47.25 to 42, 48."""
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return low, high
+    ends = [Decimal(str(significant(end))) for end in (low, high)]
+    width = ends[1] - ends[0]
+    if not width:
+        return low, high
+    step = Decimal(1).scaleb(width.adjusted())
+    return float(ends[0].quantize(step, ROUND_FLOOR)), float(ends[1].quantize(step, ROUND_CEILING))
 
 
 def _student_runtime(run: Run) -> FeedbackRuntime:

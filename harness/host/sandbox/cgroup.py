@@ -19,7 +19,7 @@ from harness.host.records import Usage
 from harness.host.sandbox.owner import Owner
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 PREFIX = "harness-"
 V1_CONTROLLERS = ("memory", "pids", "cpu", "cpuacct")
@@ -224,13 +224,21 @@ def _limit(paths: Mapping[str, Path], limits: Limits) -> None:
             file.write_text(value)
 
 
-def sweep() -> int:
-    """Remove the groups of harness processes that are gone; return how many."""
+def sweep(progress: Callable[[str], None] = lambda _: None) -> int:
+    """Remove the groups of harness processes that are gone; return how many.
+
+    Args:
+        progress: is told of a group whose processes would not end. It stays, and the others go.
+    """
     swept = 0
     for parent in parents().values():
         for path in parent.glob(f"{PREFIX}*"):
             owner = Owner.parse("-".join(path.name.removeprefix(PREFIX).split("-")[:2]))
             if owner is not None and not owner.alive():
-                Cgroup({"": path}).remove(time.monotonic() + 5)
-                swept += 1
+                try:
+                    Cgroup({"": path}).remove(time.monotonic() + 5)
+                except SandboxError as error:
+                    progress(f"{error.message} ({error.fix})")
+                else:
+                    swept += 1
     return swept

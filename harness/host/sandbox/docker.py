@@ -11,6 +11,7 @@ import dataclasses
 import socket
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Self
 
 from docker.errors import ImageNotFound
@@ -23,13 +24,16 @@ from harness.host.sandbox.docker_options import container_config, host_config
 from harness.host.sandbox.docker_stream import AttachedStream
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
     from types import TracebackType
 
     from docker import DockerClient
 
     from harness.host.sandbox.base import SandboxSpec
+
+SWEEPERS = 8
+SWEEP_SECONDS = 10.0  # a killed container is gone in one; a submission waits for these
 
 
 class DockerBackend:
@@ -39,18 +43,26 @@ class DockerBackend:
         client: the engine; it stays the caller's to close.
         image_reference: the guest's image, see `harness.host.image`. It is resolved once, to its digest.
         runtime: an OCI runtime that the engine knows, such as ``runsc``; None for its default.
+        progress: is told of an old container that would not end.
 
     Raises:
-        SandboxError: the engine does not answer, has no such image, or does not run Linux containers.
+        SandboxError: the engine does not answer, has no such image or runtime, or runs no Linux containers.
     """
 
     name = "docker"
     isolated = True
     limits_enforced_by = "cgroup"
 
-    def __init__(self, client: DockerClient, image_reference: str, runtime: str | None = None) -> None:
+    def __init__(
+        self,
+        client: DockerClient,
+        image_reference: str,
+        runtime: str | None = None,
+        progress: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self._client = client
         self._runtime = runtime
+        self._progress = progress
         try:
             self._image = str(client.images.get(image_reference).id)
             info = client.info()
@@ -60,6 +72,8 @@ class DockerBackend:
             raise SandboxError(f"the Docker engine does not answer: {error}", "harness doctor") from error
         if info["OSType"] != "linux":
             raise SandboxError("the Docker engine runs no Linux containers", "switch it to Linux containers")
+        if runtime is not None:
+            _require_runtime(runtime, info)
         self._cpus = float(info["NCPU"])
 
     @property
@@ -86,18 +100,28 @@ class DockerBackend:
                 raise SandboxError(f"a container did not start: {error}", "harness doctor") from error
             raise
 
-    def sweep(self) -> int:
-        """Remove the containers of harnesses that are gone; see `Backend.sweep`."""
-        removed = 0
+    def sweep(self, seconds: float = SWEEP_SECONDS) -> int:
+        """Remove the containers of harnesses that are gone; see `Backend.sweep`.
+
+        One that does not end within `seconds` is reported and stays, and the others go.
+        """
         try:
             found = self._client.api.containers(all=True, filters={"label": RUN_LABEL})
         except ENGINE_ERRORS as error:
             raise SandboxError(f"the Docker engine does not answer: {error}", "harness doctor") from error
-        for container in found:
-            if is_orphan(container["Labels"], time.time() - container["Created"]):
-                end_container(self._client, container["Id"])
-                removed += 1
-        return removed
+        orphans = [each["Id"] for each in found if is_orphan(each["Labels"], time.time() - each["Created"])]
+        if not orphans:
+            return 0
+        with ThreadPoolExecutor(min(len(orphans), SWEEPERS), thread_name_prefix="sweep") as pool:
+            return sum(pool.map(lambda orphan: self._swept(orphan, seconds), orphans))
+
+    def _swept(self, container: str, seconds: float) -> bool:
+        try:
+            end_container(self._client, container, seconds)
+        except SandboxError as error:
+            self._progress(f"{error.message} ({error.fix})")
+            return False
+        return True
 
     def _create(self, spec: SandboxSpec) -> str:
         created = self._client.api.create_container(
@@ -203,6 +227,16 @@ def usage_of_stats(stats: Mapping[str, Any], last: Usage, *, out_of_memory: bool
         peak_memory_bytes=max(known) if known else None,
         out_of_memory=max(last.out_of_memory, int(out_of_memory)),
     )
+
+
+def _require_runtime(runtime: str, info: Mapping[str, Any]) -> None:
+    known = sorted(info.get("Runtimes") or ())
+    if runtime not in known:
+        raise SandboxError(
+            f"the Docker engine has no runtime {runtime!r}; it has: {', '.join(known) or 'none'}",
+            f'install it and add to /etc/docker/daemon.json: {{"runtimes": {{"{runtime}": '
+            f'{{"path": "/usr/bin/{runtime}"}}}}}}, then restart the engine',
+        )
 
 
 def _attach(client: DockerClient, container: str) -> AttachedStream:

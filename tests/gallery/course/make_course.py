@@ -1,4 +1,4 @@
-"""Makes the gallery's two assignments, ``toy`` and ``toy-long``, which differ in their time limits alone.
+"""Makes the gallery's assignments, ``toy``, ``toy-short`` and ``toy-long``: their time limits differ.
 
 Usage: ``python tests/gallery/course/make_course.py``. The seed is fixed, so the same bytes come out again.
 The answers, the ids of the test rows and the split key have random digits that occur nowhere else: a probe
@@ -18,6 +18,7 @@ TRAIN_ROWS, TEST_ROWS, FEATURES = 120, 60, 4
 SENTINEL_PREFIX = "5e17ab1e"
 LIMITS = {
     "toy": {"train_seconds": 6.0, "predict_seconds": 4.0},
+    "toy-short": {"train_seconds": 3.0, "predict_seconds": 2.0},
     "toy-long": {"train_seconds": 90.0, "predict_seconds": 90.0},
 }
 ASSIGNMENT = """\
@@ -71,7 +72,7 @@ epochs = [1, 100000]
 
 
 def main() -> None:
-    """Write both assignments and their references."""
+    """Write all assignments and their references."""
     for name, limits in LIMITS.items():
         generator = random.Random(SEED)  # noqa: S311  test data, not secrets
         assignment, reference = COURSE / "assignments" / name, COURSE / "reference" / name

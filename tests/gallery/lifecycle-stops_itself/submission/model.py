@@ -1,0 +1,14 @@
+import os
+import signal
+
+from torch import nn
+
+
+class MyModel(nn.Module):
+    def __init__(self, hidden):
+        super().__init__()
+        self.net = nn.Sequential(nn.Linear(4, hidden), nn.ReLU(), nn.Linear(hidden, 1))
+
+    def forward(self, x):
+        os.kill(os.getpid(), signal.SIGSTOP)
+        return self.net(x).squeeze(1)

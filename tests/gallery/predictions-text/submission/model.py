@@ -1,0 +1,20 @@
+import torch
+from torch import nn
+
+
+class Words(torch.Tensor):
+    @classmethod
+    def __torch_function__(cls, function, types, args=(), kwargs=None):
+        raise TypeError("no number, and no tensor")
+
+
+class MyModel(nn.Module):
+    def __init__(self, hidden):
+        super().__init__()
+        self.net = nn.Sequential(nn.Linear(4, hidden), nn.ReLU(), nn.Linear(hidden, 1))
+        self.trained = False
+
+    def forward(self, x):
+        self.trained |= self.training
+        y = self.net(x).squeeze(1)
+        return y if self.trained else y.as_subclass(Words)

