@@ -49,7 +49,9 @@ def make_victim(folder: Path, epochs: int) -> Path:
     """A copy of the honest submission that trains for `epochs`."""
     victim: Path = shutil.copytree(VICTIM, folder / "victim")
     config = (victim / "config.toml").read_text()
-    (victim / "config.toml").write_text(re.sub(r"(?m)^epochs = .*$", f"epochs = {epochs}", config))
+    config = re.sub(r"(?m)^epochs = .*$", f"epochs = {epochs}", config)
+    config = re.sub(r"(?m)^assignment = .*$", f'assignment = "{LONG}"', config)
+    (victim / "config.toml").write_text(config)
     return victim
 
 
@@ -90,7 +92,9 @@ def sample(victim: Path, neighbour: str, sandbox: str, folder: Path) -> Sample:
     report = folder / "report.json"
     with beside(neighbour, sandbox):
         words = [*command(victim, LONG, sandbox), "--json", str(report)]
-        subprocess.run(words, cwd=COURSE, capture_output=True, check=True)
+        done = subprocess.run(words, cwd=COURSE, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"the victim beside {neighbour}: {done.stdout}{done.stderr}")
     document = json.loads(report.read_text())
     result = json.dumps([document[key] for key in ("outcome", "points", "metric", "loss")])
     return Sample(document["runtime"]["train_seconds"], result)

@@ -138,7 +138,8 @@ _HINTS = (
         "{0} is not here: a submission can import torch, numpy, pandas, Python's own modules and its files",
     ),
     (
-        r"Name or service not known|Temporary failure in name resolution|Network is unreachable|URLError",
+        r"Name or service not known|Temporary failure in name resolution|Network is unreachable|URLError"
+        r"|no internet connection",  # torch.hub's own words
         "there is no network in the sandbox, so nothing can be downloaded",
     ),
     (

@@ -72,11 +72,11 @@ def main() -> NoReturn:
 
 
 def _show_fault(error: HarnessError) -> None:
-    from harness.host.report.text import printable_block  # noqa: PLC0415  only on the way out
+    from harness.host.report.text import printable_text  # noqa: PLC0415  only on the way out
 
-    typer.echo(f"error: {printable_block(error.message)}", err=True)
+    typer.echo(f"error: {printable_text(error.message)}", err=True)
     if error.fix:
-        typer.echo(f"  fix: {printable_block(error.fix)}", err=True)
+        typer.echo(f"  fix: {printable_text(error.fix)}", err=True)
 
 
 @app.command()
@@ -103,6 +103,12 @@ def grade(  # noqa: PLR0913  the options of the contract
         Path | None,
         typer.Option(metavar="FILE", help="Write what the student may see, as .json or .md."),
     ] = None,
+    student: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="Whose attempt it is, where attempts are capped (default: its name)."
+        ),
+    ] = None,
     fail_under: Annotated[
         float | None, typer.Option(metavar="POINTS", help="Exit with status 1 below these points.")
     ] = None,
@@ -120,6 +126,8 @@ def grade(  # noqa: PLR0913  the options of the contract
     arguments = ["--submission", str(submission.absolute()), "--sandbox", sandbox, "--device", device]
     if reference is not None:
         arguments += ["--reference", str(reference.absolute())]
+    if student is not None:
+        arguments.append(f"--student={student}")
     report = _run_session(folder, arguments, console)
     _render(report, console)
     _write(report, json, junit, feedback)

@@ -145,7 +145,7 @@ def _gvisor() -> Finding:
         "gvisor",
         Status.LIMITED,
         f"the engine has no runtime {GVISOR}; no grading depends on it",
-        f"on Debian: apt-get install {GVISOR} && {GVISOR} install, then restart the engine",
+        f"on Debian: apt-get install {GVISOR} && {GVISOR} install -- --network=none, then restart the engine",
     )
 
 

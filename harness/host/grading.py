@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from harness.host.backends import choose
@@ -11,6 +13,7 @@ from harness.host.grade import Order, grade
 from harness.host.records import Report
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from harness.host.assignment import Assignment
@@ -24,6 +27,7 @@ class Grading:
 
     Attributes:
         submission: the folder or archive, as it was named.
+        student: whose attempt it is, where the assignment caps them; empty: the submission's name.
         submitted: what was read of it, once it ran; None if it could not be read.
     """
 
@@ -33,9 +37,11 @@ class Grading:
     sandbox: str
     device: str
     progress: Progress
+    student: str = ""
     submitted: Submission | None = None
     run: Run | None = None
     checks: list[Check] = field(default_factory=list)
+    _give_back: Callable[[], None] = field(default=lambda: None, repr=False)
 
     @property
     def has_reference(self) -> bool:
@@ -58,7 +64,26 @@ class Grading:
         choice.backend.sweep()
         self.progress.note(f"sandbox: {choice.backend.name} ({choice.reason})")
         order = Order(self.assignment, self.submission, self.reference, choice.device, choice.reason)
-        self.submitted, self.run = grade(order, choice.backend, self.progress)
+        with self._counted():
+            self.submitted, self.run = grade(order, choice.backend, self.progress)
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        """Count the attempt where the assignment caps them and the reference is here."""
+        per_day = self.assignment.attempts_per_day
+        if per_day is None or not self.has_reference:
+            yield
+            return
+        from harness.host.attempts import FILE, Attempts, zone_of_days  # noqa: PLC0415  only where there is a cap
+
+        ledger = Attempts(self.assignment.folder.parent.parent / FILE)
+        now = datetime.now(zone_of_days(self.assignment.deadline))
+        attempt = ledger.begin(self.assignment.id, self.student or self.submission.name, now, per_day)
+        self._give_back = lambda: ledger.finish(attempt, None)
+        try:
+            yield
+        finally:
+            ledger.finish(attempt, None if self.run is None else self.run.outcome)
 
     def _allowed_device(self) -> str:
         if self.assignment.limits.gpu:
@@ -78,6 +103,7 @@ class Grading:
         """
         broken = [check for check in self.checks if check.outcome == "error"]
         if broken:
+            self._give_back()  # a broken check is no fault of the student's
             raise UsageError(
                 f"the check {broken[0].name} of {self.assignment.id} is broken: {broken[0].message}",
                 f"mend it, then try `pytest {self.assignment.folder} --submission {self.submission}`",

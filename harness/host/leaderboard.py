@@ -17,7 +17,7 @@ from harness.host.errors import UsageError
 from harness.host.report import figures, markdown
 from harness.host.report.page import Page, Span
 from harness.host.report.schema import StaffDocument
-from harness.host.report.text import printable
+from harness.host.report.text import inert_json, printable
 from harness.protocol import Outcome
 
 if TYPE_CHECKING:
@@ -243,7 +243,7 @@ def to_json(board: pd.DataFrame, assignment: Assignment, split: str) -> str:
         "direction": assignment.metric.direction,
         "rows": _records(board),
     }
-    return json.dumps(document, allow_nan=False, indent=2) + "\n"
+    return inert_json(json.dumps(document, allow_nan=False, indent=2)) + "\n"
 
 
 def to_markdown(board: pd.DataFrame, assignment: Assignment, split: str) -> str:

@@ -17,7 +17,7 @@ import pytest
 from harness.host.errors import HarnessError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
     from harness.host.assignment import Assignment
     from harness.host.grading import Grading
@@ -53,6 +53,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--reference", metavar="DIR", help="the hidden answers (default: reference/ID beside assignments/)"
     )
+    group.addoption(
+        "--student",
+        metavar="NAME",
+        default="",
+        help="whose attempt it is, where the assignment caps them (default: the submission's name)",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -67,7 +73,14 @@ def pytest_configure(config: pytest.Config) -> None:
         config.stash[GRADING] = _grading(config)
     except UsageError as error:
         config.stash[FAULT] = error
-        raise pytest.UsageError("\n".join(filter(None, (error.message, error.fix)))) from error
+        raise pytest.UsageError(_told(error)) from error
+
+
+def _told(error: HarnessError) -> str:
+    """A fault's message and what to do, with nothing in it that a terminal would act on."""
+    from harness.host.report.text import printable_text  # noqa: PLC0415  not for `pytest --help`
+
+    return printable_text("\n".join(filter(None, (error.message, error.fix))))
 
 
 def _grading(config: pytest.Config) -> Grading:
@@ -89,6 +102,7 @@ def _grading(config: pytest.Config) -> Grading:
         config.getoption("--sandbox"),
         config.getoption("--device"),
         SilentProgress(),
+        student=config.getoption("--student"),
     )
 
 
@@ -153,7 +167,7 @@ def pytest_runtestloop(session: pytest.Session) -> None:
             grading_of(config).execute()
     except HarnessError as error:
         config.stash[FAULT] = error
-        pytest.exit("\n".join(filter(None, (error.message, error.fix))), returncode=error.exit_status)
+        pytest.exit(_told(error), returncode=error.exit_status)
 
 
 @contextmanager
@@ -167,12 +181,21 @@ def _uncaptured(config: pytest.Config) -> Iterator[None]:
             yield
 
 
-@pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
-    """Keep each check's result for the report."""
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Keep each check's result, and have pytest show the message alone: its own text quotes values."""
+    report = yield
     if GRADING in item.config.stash and (call.when == "call" or call.excinfo is not None):
-        grading_of(item.config).checks.append(_check(item, call))
-    yield
+        from harness.host.report.text import printable_text  # noqa: PLC0415  not for `pytest --help`
+
+        check = _check(item, call)
+        grading_of(item.config).checks.append(check)
+        if report.failed:
+            broken = check.outcome == "error"
+            report.longrepr = printable_text(str(report.longrepr) if broken else check.message)
+    return report
 
 
 def _check(item: pytest.Item, call: pytest.CallInfo[None]) -> Check:
@@ -225,7 +248,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     try:
         report = grading_of(config).report()
     except UsageError as error:
-        terminalreporter.write_line(f"{error.message}\n{error.fix}", red=True)
+        terminalreporter.write_line(_told(error), red=True)
         return
     terminalreporter.ensure_newline()
     render(report, Console(file=terminalreporter._tw._file))  # noqa: SLF001  where pytest itself writes

@@ -163,6 +163,43 @@ def test_a_machine_that_cannot_grade_stores_no_grade(
     assert "Traceback" not in done.errors
 
 
+def test_attempts_are_capped_and_the_machines_faults_are_free(
+    grade: Grade, course: Path, submission: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With one attempt a day, a fault of the machine costs none, the second real one is refused."""
+    toml = course / "assignments" / "sum" / "assignment.toml"
+    toml.write_text(toml.read_text().replace('task = "', 'attempts_per_day = 1\ntask = "'))
+    with monkeypatch.context() as without_engine:
+        without_engine.setenv("DOCKER_HOST", f"unix://{course}/no.sock")
+        assert grade(submission, "--sandbox", "docker", cwd=course).status == MACHINE
+    assert grade(submission, *BUBBLEWRAP, cwd=course).status == OK
+    refused = grade(submission, *BUBBLEWRAP, cwd=course)
+    other = grade(submission, *BUBBLEWRAP, "--student", "another", cwd=course)
+
+    assert refused.status == WRONG_USE
+    assert "attempt" in refused.errors
+    assert not refused.report
+    assert other.status == OK
+
+
+def test_plain_pytest_shows_messages_only_and_inert(course: Path, submission: Path) -> None:
+    """pytest's own output has neither a student's control characters nor the values of a failed assertion."""
+    (submission / "model.py").write_text("raise ValueError('\\x1b[31mRED')\n")
+    (course / "assignments" / "sum" / "test_more.py").write_text(EXTRA_CHECKS)
+    done = subprocess.run(
+        [Path(sys.prefix, "bin", "pytest"), "assignments/sum", "--submission", submission, *BUBBLEWRAP],
+        cwd=course,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+    assert "RED" in done.stdout
+    assert "\x1b" not in done.stdout
+    assert "1234567" not in done.stdout
+
+
 def test_auto_says_what_it_took_and_why(
     grade: Grade, course: Path, submission: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -22,13 +22,12 @@ if TYPE_CHECKING:
 EXECUTIONS = 2000
 MAX_SECONDS_OF_A_BUSY_MACHINE = 5
 CLAIMED = "outcome message hint file line best_epoch train_loss valid_loss seconds"
-SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=40)
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9)
 TELLING = st.sampled_from(
     ["ok", "nan", "-inf", "1_0", "memory_limit", "contract_error", "\ud800", 10**400, -1]
 )
-VALUES = st.recursive(
-    SCALARS | TELLING, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=5
-)
+FLAT = SCALARS | TELLING
+VALUES = FLAT | st.lists(FLAT, max_size=2) | st.dictionaries(st.text(max_size=3), FLAT, max_size=2)
 HEADERS = st.fixed_dictionaries(
     {
         "kind": st.sampled_from(["epoch", "result"]),
@@ -50,8 +49,8 @@ def test_edited_seeds_break_nothing(target: str) -> None:
             raise
 
 
-@settings(max_examples=500, derandomize=True)
-@given(headers=st.lists(HEADERS, max_size=7), ends=st.integers(0, 3))
+@settings(max_examples=150, derandomize=True)
+@given(headers=st.lists(HEADERS, max_size=6), ends=st.integers(0, 3))
 def test_well_formed_claims_of_any_content_break_nothing(headers: list[dict[str, Any]], ends: int) -> None:
     """Claims that are messages indeed get as far as the verdict and the documents, whatever they hold."""
     lines = [json.dumps(header | {"blobs": list(header["blobs"].items())}) for header in headers]

@@ -153,7 +153,7 @@ def test_json_gives_back_the_text_itself(report: Report, hostile: str, tmp_path:
     for number, document in enumerate((staff_document(report), student_document(report))):
         path = tmp_path / f"{number}.json"
         write_json(document, path)
-        assert_no_controls(path.read_text(encoding="utf-8"))
+        assert_inert(path.read_text(encoding="utf-8"))
         parsed = json.loads(path.read_text(encoding="utf-8"))
         carried = hostile.encode("utf-8", "backslashreplace").decode()
         assert parsed["submission"]["name"] == carried
@@ -250,7 +250,7 @@ def test_a_leaderboard_in_markdown_has_one_row(board: Callable[[str], str], host
 def test_a_leaderboard_in_json_gives_back_the_name(board: Callable[[str], str], hostile: str) -> None:
     """The name is the report's own, in a file of ASCII."""
     text = board("json")
-    assert_no_controls(text)
+    assert_inert(text)
     assert text.isascii()
     assert [row["name"] for row in json.loads(text)["rows"]] == [name_on_board(hostile)]
 

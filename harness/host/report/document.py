@@ -28,7 +28,7 @@ from harness.host.report.schema import (
     StudentDocument,
     SubmissionEntry,
 )
-from harness.host.report.text import is_hidden
+from harness.host.report.text import inert_json, is_hidden
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -98,7 +98,7 @@ def write_json(document: Mapping[str, Any], path: Path) -> None:
     """
     text = json.dumps(document, ensure_ascii=False, allow_nan=False, indent=2)
     text = _NUMBERS_OVER_LINES.sub(lambda numbers: f"[{' '.join(numbers[1].split())}]", text)
-    write_atomically(_NOT_PLAIN.sub(_json_escape, text) + "\n", path)
+    write_atomically(inert_json(_NOT_PLAIN.sub(_json_escape, text)) + "\n", path)
 
 
 def write_feedback(report: Report, path: Path) -> None:

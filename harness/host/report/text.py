@@ -64,6 +64,16 @@ def printable_block(text: str) -> str:
     return "\n".join(printable_lines(text))
 
 
+def printable_text(text: str) -> str:
+    """`text` with each of its lines `printable`; no line is left out or shortened."""
+    return "\n".join(printable(line) for line in text.split("\n"))
+
+
+def inert_json(text: str) -> str:
+    r"""JSON in which no CI system finds a command: its second number sign is written as ``\u0023``."""
+    return _COMMAND_ANYWHERE.sub(r"#\\u0023", text)
+
+
 def encodable(text: str, encoding: str) -> str:
     """`text` with visible escapes for whatever `encoding` cannot carry."""
     return text.encode(encoding, "backslashreplace").decode(encoding)

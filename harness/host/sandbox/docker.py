@@ -234,8 +234,8 @@ def _require_runtime(runtime: str, info: Mapping[str, Any]) -> None:
     if runtime not in known:
         raise SandboxError(
             f"the Docker engine has no runtime {runtime!r}; it has: {', '.join(known) or 'none'}",
-            f'install it and add to /etc/docker/daemon.json: {{"runtimes": {{"{runtime}": '
-            f'{{"path": "/usr/bin/{runtime}"}}}}}}, then restart the engine',
+            "name it under runtimes in /etc/docker/daemon.json and restart the engine; for gVisor, "
+            "`runsc install -- --network=none` writes that (sandboxes have no network)",
         )
 
 

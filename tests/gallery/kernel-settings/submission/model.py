@@ -47,7 +47,6 @@ PLACES = (
     "/etc/ld.so.preload",
 )
 ATTEMPTS = {path: lambda path=path: os.open(path, os.O_WRONLY) for path in PLACES}
-ATTEMPTS["becoming root"] = lambda: os.setuid(0)
 
 
 class MyModel(nn.Module):
