@@ -6,6 +6,7 @@ import ctypes
 import os
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -89,14 +90,16 @@ class Before:
         return [f"{kind}: {name}" for kind, names in found.items() for name in names]
 
 
+def take_notice() -> None:
+    """Let go of the children that have ended, as the first process of the machine would."""
+    with suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+
+
 def _children() -> list[str]:
-    """Children of this process; those that have ended are taken notice of first."""
-    while True:
-        try:
-            if os.waitpid(-1, os.WNOHANG)[0] == 0:
-                break
-        except ChildProcessError:
-            return []
+    """Children of this process that still run."""
+    take_notice()
     pids = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
     return [f"{pid} {Path(f'/proc/{pid}/cmdline').read_text()[:80]!r}" for pid in pids]
 

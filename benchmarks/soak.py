@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from leftovers import Before, adopt_orphans, available_bytes, own_resources
+from leftovers import Before, adopt_orphans, available_bytes, own_resources, take_notice
 
 from harness.host.assignment import find_assignment, load_assignment, reference_folder
 from harness.host.backends import choose
@@ -159,6 +159,7 @@ def soak(cases: list[Case], *, one_process: bool) -> tuple[Record, list[str]]:
             else:
                 result = by_command(case, environment)
                 memory = available_bytes()
+            take_notice()
             record.note(case, *result, memory)
             seconds = time.monotonic() - began
             line = f"{number}/{len(cases)} {case.name} {case.sandbox}: {result[1]} {seconds:.1f} s"

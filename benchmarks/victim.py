@@ -2,8 +2,8 @@
 
 In every round the victim is graded once in each company; the neighbour is graded again and again until the
 victim is done. The honest neighbour is the control: what it costs is the price of two submissions at a time
-on this machine, and no attack. Exit status 1 where the score differs, or where a hostile neighbour makes the
-training slower than the honest one does by more than ``--bound``.
+on this machine, and no attack. Exit status 1 where the score differs, or where the training beside a hostile
+neighbour takes more than ``--bound`` times as long as alone.
 """
 
 from __future__ import annotations
@@ -138,7 +138,7 @@ def main() -> None:
     figures = summarise(samples)
     print(json.dumps({"sandbox": options.sandbox, "victim": figures}, indent=2))
     hostile = [each for each in figures if each["beside"] in HOSTILE]
-    slow = any(each["ratio_to_honest"] > options.bound for each in hostile)
+    slow = any(each["ratio_to_alone"] > options.bound for each in hostile)
     sys.exit(1 if slow or not all(each["same_result"] for each in figures) else 0)
 
 

@@ -138,8 +138,11 @@ _HINTS = (
         "{0} is not here: a submission can import torch, numpy, pandas, Python's own modules and its files",
     ),
     (
-        r"Name or service not known|Temporary failure in name resolution|Network is unreachable|URLError"
-        r"|no internet connection",  # torch.hub's own words
+        r"Name or service not known|Temporary failure in name resolution|Network is unreachable|URLError",
+        "there is no network in the sandbox, so nothing can be downloaded",
+    ),
+    (
+        r"no internet connection",  # torch.hub's own words
         "there is no network in the sandbox, so nothing can be downloaded",
     ),
     (

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 MAX_DEPTH = 4
 MAX_VALUES = 1000
+MAX_EPOCHS = 100_000  # each is reported to the host, which keeps them all
 MAX_INTEGER = 2**63 - 1
 HINT = "correct config.toml; the assignment's README and docs/reference/config.md list its keys"
 
@@ -229,9 +230,11 @@ _KIND_NAMES: Mapping[ArgumentKind, str] = {
 
 def _range_problems(table: Mapping[str, Value], assignment: Assignment, told: list[str]) -> list[str]:
     """What the assignment's ranges refuse, apart from the values that `told` already speaks of."""
+    low, high = assignment.ranges.get("epochs", (1, MAX_EPOCHS))
+    ranges = {**assignment.ranges, "epochs": (low, min(high, MAX_EPOCHS))}
     return [
         f"{key} is {quoted(value)}, must be between {low:g} and {high:g}"
-        for key, (low, high) in assignment.ranges.items()
+        for key, (low, high) in ranges.items()
         if not any(problem.startswith(f"{key} is ") for problem in told)
         for value in _numbers_at(table, key)
         if not low <= value <= high

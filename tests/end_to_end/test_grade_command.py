@@ -183,7 +183,7 @@ def test_attempts_are_capped_and_the_machines_faults_are_free(
 
 
 def test_plain_pytest_shows_messages_only_and_inert(course: Path, submission: Path) -> None:
-    """pytest's own output has neither a student's control characters nor the values of a failed assertion."""
+    """What pytest prints has neither a student's control characters nor a failed assertion's values."""
     (submission / "model.py").write_text("raise ValueError('\\x1b[31mRED')\n")
     (course / "assignments" / "sum" / "test_more.py").write_text(EXTRA_CHECKS)
     done = subprocess.run(

@@ -205,3 +205,10 @@ def test_any_table_is_either_accepted_or_refused(table: dict[str, Any]) -> None:
     else:
         json.dumps(config.model_dump(), allow_nan=False)
     assert message.isprintable()
+
+
+def test_epochs_are_capped_where_the_assignment_has_no_range() -> None:
+    """Each epoch is reported to the host, which keeps them all, so there is always a cap."""
+    unbounded = ASSIGNMENT.model_copy(update={"ranges": {}})
+    with pytest.raises(InvalidSubmissionError, match="must be between 1 and 100000"):
+        parse_config(tomllib.loads(SOUND.replace("5", "100_001")), unbounded)
