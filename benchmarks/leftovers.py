@@ -16,6 +16,7 @@ PR_SET_CHILD_SUBREAPER = 36  # of <linux/prctl.h>
 SECONDS_TO_VANISH = 20.0  # for what is somebody else's, or on its way out
 SHARED_FOLDERS = ("/tmp", "/dev/shm")  # noqa: S108  others write there too, so only our names are looked for
 OUR_PREFIX = "harness"
+CONNECTIONS_KEPT = 32  # by the client of the engine; one a run would be more than that
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,30 +65,35 @@ class Before:
         return cls(frozenset(_mounts()), frozenset(_files()), own_resources())
 
     def what_is_left(self, run_ids: list[str], temporary: Path) -> list[str]:
-        """Name everything that is there now because of the runs; it waits for what is on its way out.
+        """Name everything that is there now because of the runs.
+
+        It waits for what is on its way out. Others may use the machine too, so what comes while it waits
+        is not of these runs.
 
         Args:
             run_ids: of the runs.
             temporary: the folder that they had for their temporary files.
         """
         deadline = time.monotonic() + SECONDS_TO_VANISH
-        while (left := self._left(set(run_ids), temporary)) and time.monotonic() < deadline:
+        left = self._left(set(run_ids), temporary)
+        while left and time.monotonic() < deadline:
             time.sleep(0.5)
-        return left
+            left &= self._left(set(run_ids), temporary)
+        return sorted(left)
 
-    def _left(self, run_ids: set[str], temporary: Path) -> list[str]:
+    def _left(self, run_ids: set[str], temporary: Path) -> set[str]:
         found = {
             "process": _children(),
             "container": _containers(run_ids),
             "control group": _groups(run_ids),
-            "mount": sorted(_mounts() - self.mounts),
-            "file": sorted(_files() - self.files) + [str(path) for path in temporary.iterdir()],
+            "mount": list(_mounts() - self.mounts),
+            "file": list(_files() - self.files) + [str(path) for path in temporary.iterdir()],
         }
         now = own_resources()
         grown = now.descriptors - self.resources.descriptors, now.threads - self.resources.threads
-        found["descriptor"] = [f"{grown[0]} more"] if grown[0] > 0 else []
+        found["descriptor"] = [f"{grown[0]} more"] if grown[0] > CONNECTIONS_KEPT else []
         found["thread"] = [f"{grown[1]} more"] if grown[1] > 0 else []
-        return [f"{kind}: {name}" for kind, names in found.items() for name in names]
+        return {f"{kind}: {name}" for kind, names in found.items() for name in names}
 
 
 def take_notice() -> None:
