@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from harness.host.conversation import Conversation, Job
+from harness.host.conversation import Conversation
 from harness.host.guest_code import guest_command
 from harness.host.sandbox.base import Wall
+from harness.host.verdict import Job
 from harness.protocol import Outcome, Phase
 
 if TYPE_CHECKING:
@@ -154,6 +155,7 @@ def train(spec_of: Spec) -> Callable[..., PhaseResult]:
         spec = dataclasses.replace(spec_of("", without=without, **limits), command=guest_command())
         with backend.open(spec) as sandbox:
             conversation = Conversation(sandbox, spec)
+            conversation.send_code()
             conversation.wait_until_ready()
             return conversation.run(training(code), lambda _: None)
 
