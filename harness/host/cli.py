@@ -91,6 +91,9 @@ def grade(  # noqa: PLR0913  the options of the contract
     sandbox: Annotated[
         SandboxChoice, typer.Option(help="Where the student's code runs.")
     ] = SandboxChoice.AUTO,
+    runtime: Annotated[
+        str | None, typer.Option(metavar="NAME", help="A runtime of the Docker engine, such as runsc.")
+    ] = None,
     device: Annotated[DeviceChoice, typer.Option(help="What it runs on.")] = DeviceChoice.AUTO,
     reference: Annotated[
         Path | None, typer.Option(metavar="DIR", help="The hidden answers (default: reference/ID).")
@@ -126,6 +129,8 @@ def grade(  # noqa: PLR0913  the options of the contract
     arguments = ["--submission", str(submission.absolute()), "--sandbox", sandbox, "--device", device]
     if reference is not None:
         arguments += ["--reference", str(reference.absolute())]
+    if runtime is not None:
+        arguments += ["--runtime", runtime]
     if student is not None:
         arguments.append(f"--student={student}")
     report = _run_session(folder, arguments, console)

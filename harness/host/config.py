@@ -32,7 +32,7 @@ MAX_DEPTH = 4
 MAX_VALUES = 1000
 MAX_EPOCHS = 100_000  # each is reported to the host, which keeps them all
 MAX_INTEGER = 2**63 - 1
-HINT = "correct config.toml; the assignment's README and docs/reference/config.md list its keys"
+HINT = "correct config.toml; the assignment's README and docs/reference/submission.md list its keys"
 
 Value = Any  # bool, int, float, str, and arrays and tables of them, as `_plain` makes sure
 

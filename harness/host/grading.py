@@ -27,6 +27,7 @@ class Grading:
 
     Attributes:
         submission: the folder or archive, as it was named.
+        runtime: of the Docker engine; None: its own.
         student: whose attempt it is, where the assignment caps them; empty: the submission's name.
         submitted: what was read of it, once it ran; None if it could not be read.
     """
@@ -38,6 +39,7 @@ class Grading:
     device: str
     progress: Progress
     student: str = ""
+    runtime: str | None = None
     submitted: Submission | None = None
     run: Run | None = None
     checks: list[Check] = field(default_factory=list)
@@ -60,7 +62,7 @@ class Grading:
         Raises:
             HarnessError: see `grade`.
         """
-        choice = choose(self.sandbox, self._allowed_device(), self.progress.note)
+        choice = choose(self.sandbox, self._allowed_device(), self.progress.note, self.runtime)
         choice.backend.sweep()
         self.progress.note(f"sandbox: {choice.backend.name} ({choice.reason})")
         order = Order(self.assignment, self.submission, self.reference, choice.device, choice.reason)

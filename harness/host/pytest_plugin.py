@@ -53,6 +53,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--reference", metavar="DIR", help="the hidden answers (default: reference/ID beside assignments/)"
     )
+    group.addoption("--runtime", metavar="NAME", help="a runtime of the Docker engine, such as runsc")
     group.addoption(
         "--student",
         metavar="NAME",
@@ -103,6 +104,7 @@ def _grading(config: pytest.Config) -> Grading:
         config.getoption("--device"),
         SilentProgress(),
         student=config.getoption("--student"),
+        runtime=config.getoption("--runtime"),
     )
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
 import socket
 import subprocess
 import sys
+import tarfile
 import threading
 import time
 from contextlib import suppress
@@ -538,12 +540,30 @@ def test_image_that_is_not_there_is_named(client: DockerClient) -> None:
     assert raised.value.fix == "harness image"
 
 
-def test_container_that_cannot_start_is_removed(backend: DockerBackend, client: DockerClient) -> None:
-    """A runtime that the engine does not know is a fault of the machine, and leaves nothing behind."""
-    broken = DockerBackend(client, backend.image, runtime="no-such-runtime")
-    with pytest.raises(SandboxError, match="no-such-runtime"):
-        broken.open(spec_of("", run_id="test-not-started"))
+def test_container_that_cannot_start_is_removed(client: DockerClient) -> None:
+    """An image without the guest's Python is a fault of the machine, and leaves nothing behind."""
+    client.api.import_image_from_data(tar_of_one_file(), repository="harness-test-empty", tag="1")
+    try:
+        broken = DockerBackend(client, "harness-test-empty:1")
+        with pytest.raises(SandboxError):
+            broken.open(spec_of("", run_id="test-not-started"))
+    finally:
+        client.images.remove("harness-test-empty:1")
     assert client.api.containers(all=True, filters={"label": "harness.run=test-not-started"}) == []
+
+
+def tar_of_one_file() -> bytes:
+    """A file system with nothing in it but an empty file."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        archive.addfile(tarfile.TarInfo("nothing"))
+    return buffer.getvalue()
+
+
+def test_an_unknown_runtime_is_refused(backend: DockerBackend, client: DockerClient) -> None:
+    """A runtime that the engine does not know is named, with those that it has, before anything is made."""
+    with pytest.raises(SandboxError, match="no-such-runtime"):
+        DockerBackend(client, backend.image, runtime="no-such-runtime")
 
 
 def test_nothing_is_left_behind(backend: DockerBackend, client: DockerClient) -> None:

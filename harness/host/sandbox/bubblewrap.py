@@ -11,6 +11,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -39,6 +40,7 @@ STAGE = "/mnt"  # as in the launcher
 UID_OUTSIDE = 65533  # of nobody in particular; only taken when the harness runs as root
 UID_INSIDE = 1000
 KILL_SECONDS = 10.0
+LEAVE_SECONDS = 1.0
 PROBE_SECONDS = 20.0
 ENVIRONMENT = {"PYTHONHASHSEED": "0", "LANG": "C.UTF-8", "HOME": "/tmp", "USER": "student", "TMPDIR": "/tmp"}  # noqa: S108  inside
 # Files of the whole machine that no homework needs: its start, its keys, its kernel's addresses and timers.
@@ -61,6 +63,7 @@ class BubblewrapBackend:
     isolated = True
 
     def __init__(self, progress: Callable[[str], None] = lambda _: None) -> None:
+        self._progress = progress
         self._runtime = ensure_guest_runtime(progress)
 
     @property
@@ -79,7 +82,7 @@ class BubblewrapBackend:
 
     def sweep(self) -> int:
         """Remove the control groups, and with them the processes, of harnesses that are gone."""
-        return cgroup.sweep()
+        return cgroup.sweep(progress=self._progress)
 
 
 class BubblewrapSandbox:
@@ -140,7 +143,7 @@ class BubblewrapSandbox:
         if self._watch is not None:
             self._watch.stop()
         deadline = time.monotonic() + KILL_SECONDS
-        self._process.kill()
+        self._kill_guest()
         try:
             if self._group is not None:
                 self._group.remove(deadline)
@@ -152,6 +155,23 @@ class BubblewrapSandbox:
             self._stream.close()
         if not gone:
             raise SandboxError(f"processes under bubblewrap's process {self._process.pid} would not end")
+
+    def _kill_guest(self) -> None:
+        """Kill the guest's process 1, so that bubblewrap collects it and leaves; else bubblewrap itself.
+
+        A guest that outlives bubblewrap becomes a zombie wherever process 1 of the machine collects none, as
+        in many containers.
+        """
+        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children")
+        try:
+            guests = [int(pid) for pid in children.read_text().split()]
+            for pid in guests:
+                os.kill(pid, signal.SIGKILL)
+            if guests:
+                self._process.wait(LEAVE_SECONDS)
+        except (OSError, subprocess.TimeoutExpired):
+            pass  # it is killed below
+        self._process.kill()
 
     def __enter__(self) -> Self:
         return self
