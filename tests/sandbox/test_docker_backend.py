@@ -161,23 +161,6 @@ def test_send_ends_at_its_deadline(backend: DockerBackend) -> None:
         assert time.monotonic() - began < 2
 
 
-def test_what_came_before_the_end_can_be_read_and_no_more(backend: DockerBackend) -> None:
-    """The end of the guest is told apart from a deadline, and comes after its last byte."""
-    with backend.open(spec_of("sys.stdout.write('last'); sys.stderr.write('why')")) as sandbox:
-        assert sandbox.receive(4, deadline()) == b"last"
-        with pytest.raises(SandboxClosedError):
-            sandbox.receive(1, deadline())
-        assert sandbox.diagnostics() == "why"
-
-
-def test_diagnostics_keep_the_last_16_kib(backend: DockerBackend) -> None:
-    """The error stream is kept for staff, with a cap."""
-    with backend.open(spec_of("sys.stderr.write('a' * 100_000 + 'end'); report(0)")) as sandbox:
-        assert reported(sandbox) == 0
-        assert sandbox.diagnostics().endswith("aaaend")
-        assert len(sandbox.diagnostics()) == 16_384
-
-
 def test_kill_wakes_who_waits_and_may_be_repeated(backend: DockerBackend, client: DockerClient) -> None:
     """A watchdog can end a sandbox that another thread waits for; a second kill does nothing."""
     sandbox = backend.open(spec_of("import time; time.sleep(60)"))
