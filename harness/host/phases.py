@@ -113,7 +113,7 @@ class Material:
         fields = self._common_fields() | {"rows": len(inputs)}
         if again:
             fields["batch_size"] = other_batch_size(self.config.batch_size)
-        # One byte more than is right, so that too many are seen and named rather than cut off.
+        # More than is right, so that rows too many are seen and named rather than refused as an overflow.
         return Job(Phase.PREDICT, fields, blobs, limits.predict_seconds, 2 * size + 1, limits.log_kb << 10)
 
     def read_predictions(
