@@ -7,6 +7,8 @@ cannot pass the cap together.
 
 from __future__ import annotations
 
+import sqlite3
+import time
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING
@@ -32,7 +34,6 @@ from harness.host.errors import MachineError, UsageError
 from harness.host.sandbox.owner import Owner
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Iterator
     from pathlib import Path
 
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from harness.protocol import Outcome
 
 FILE = "build/attempts.sqlite"  # under the course's root
+SECONDS_BETWEEN_TRIES = 0.01
 BUSY_SECONDS = 30.0  # what a command waits for others that write
 
 _METADATA = MetaData()
@@ -166,15 +168,28 @@ def _engine(path: Path) -> Engine:
     @event.listens_for(engine, "connect")
     def _leave_transactions_to_us(connection: sqlite3.Connection, _: object) -> None:
         connection.isolation_level = None
-        # A file in the mode already is left alone: the change takes a lock of its own, which does not wait.
-        if connection.execute("PRAGMA journal_mode").fetchone() != ("wal",):
-            connection.execute("PRAGMA journal_mode = WAL")
+        _write_ahead(connection)
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     return engine
+
+
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    """Put the file into WAL mode; the lock that this takes does not wait for others by itself, so we do."""
+    until = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            if connection.execute("PRAGMA journal_mode").fetchone() != ("wal",):
+                connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+            time.sleep(SECONDS_BETWEEN_TRIES)
+        else:
+            return
 
 
 def _day(now: datetime) -> tuple[datetime, datetime]:
