@@ -15,6 +15,7 @@ from harness.host.errors import HarnessError, InvalidSubmissionError, UsageError
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from harness.host.cores import Cores
     from harness.host.records import Report
 
 GRADED, NOT_OK, WRONG_USE, MACHINE_FAULT = 0, 1, 2, 3
@@ -123,6 +124,8 @@ def grade(  # noqa: PLR0913  the options of the contract
     """
     from rich.console import Console  # noqa: PLC0415  not for --help
 
+    from harness.host.cores import Cores  # noqa: PLC0415  likewise
+
     console = Console()
     folder = _assignment_folder(submission, assignment)
     _check_targets(json, junit, feedback)
@@ -133,7 +136,9 @@ def grade(  # noqa: PLR0913  the options of the contract
         arguments += ["--runtime", runtime]
     if student is not None:
         arguments.append(f"--student={student}")
-    report = _run_session(folder, arguments, console)
+    with Cores(lambda text: typer.echo(text, err=True)) as cores:
+        cores.reserve(1)  # who has to wait for a core does it now, and costs the others nothing meanwhile
+        report = _run_session(folder, arguments, console, cores)
     _render(report, console)
     _write(report, json, junit, feedback)
     low = fail_under is not None and report.points < fail_under
@@ -179,7 +184,7 @@ def _check_targets(*paths: Path | None) -> None:
             )
 
 
-def _run_session(folder: Path, arguments: list[str], console: Console) -> Report:
+def _run_session(folder: Path, arguments: list[str], console: Console, cores: Cores) -> Report:
     """Run pytest over the assignment's checks, with its own output set aside.
 
     Raises:
@@ -191,7 +196,7 @@ def _run_session(folder: Path, arguments: list[str], console: Console) -> Report
 
     os.environ.pop("PYTEST_ADDOPTS", None)  # what is meant for the user's own tests would change the grading
     os.environ.pop("PYTEST_PLUGINS", None)
-    session = QuietSession(console)
+    session = QuietSession(console, cores)
     fixed = [
         str(folder),
         f"--rootdir={folder}",

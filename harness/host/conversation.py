@@ -80,7 +80,7 @@ class Conversation:
         self.close()
 
     def wait_until_ready(self) -> dict[str, Any]:
-        """Wait until the guest has imported torch.
+        """Wait until the guest has imported torch, with its full share of the processors from now on.
 
         Returns:
             The versions of torch and Python inside.
@@ -89,6 +89,7 @@ class Conversation:
             SandboxError: it did not get ready; this is the machine's fault.
         """
         deadline = time.monotonic() + READY_SECONDS
+        self._sandbox.raise_priority()
         try:
             message = self._read(deadline, 0)
         except (SandboxTimeoutError, SandboxClosedError, ProtocolError) as error:
@@ -96,8 +97,15 @@ class Conversation:
         return dict(message.fields)
 
     def _not_ready(self, error: Exception) -> SandboxError:
+        if isinstance(error, SandboxTimeoutError):
+            why = f"no answer within {READY_SECONDS:.0f} s"
+        elif isinstance(error, SandboxClosedError):
+            why = "it ended"
+        else:
+            why = str(error)
+        said = self._sandbox.diagnostics().strip()[-2000:]
         return SandboxError(
-            f"the sandbox did not get ready: {self._sandbox.diagnostics().strip()[-2000:] or repr(error)}",
+            f"the sandbox did not get ready: {why}{f'; it wrote: {said}' if said else ''}",
             "`harness doctor` shows what this machine can do",
         )
 

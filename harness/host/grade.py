@@ -38,6 +38,7 @@ class Order:
         reference: the folder of the hidden answers; if it does not exist, the validation rows are scored.
         device: ``cpu`` or ``cuda``.
         reason: why the sandbox was chosen, for people.
+        cores: the processors that are reserved for it; empty where none are.
     """
 
     assignment: Assignment
@@ -45,6 +46,7 @@ class Order:
     reference: Path
     device: str
     reason: str
+    cores: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +94,7 @@ def _train_and_predict(
     run_id: str,
 ) -> _Phases:
     """Train in one sandbox and predict in two others, which warm up while the first trains."""
-    spec = sandbox_spec(order.assignment, run_id, gpu=order.device == "cuda")
+    spec = sandbox_spec(order.assignment, run_id, order.cores, gpu=order.device == "cuda")
     with Conversation.open(backend, spec) as training, Warming(backend, spec, 2) as testing:
         from harness.host.phases import prepare  # noqa: PLC0415  NumPy loads while the guest does
 
@@ -219,7 +221,7 @@ def _device_name(device: str) -> str:
     return found[0] if found else platform.machine()
 
 
-def sandbox_spec(assignment: Assignment, run_id: str, *, gpu: bool) -> SandboxSpec:
+def sandbox_spec(assignment: Assignment, run_id: str, cores: frozenset[int], *, gpu: bool) -> SandboxSpec:
     """What the assignment's limits allow one sandbox."""
     limits, mebibyte = assignment.limits, 1 << 20
     return SandboxSpec(
@@ -231,4 +233,5 @@ def sandbox_spec(assignment: Assignment, run_id: str, *, gpu: bool) -> SandboxSp
         scratch_bytes=limits.scratch_mb * mebibyte,
         shared_memory_bytes=limits.shared_memory_mb * mebibyte,
         gpu=gpu,
+        cores=cores,
     )

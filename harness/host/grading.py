@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from harness.host.backends import choose
+from harness.host.cores import Cores
 from harness.host.errors import UsageError
 from harness.host.grade import Order, grade
 from harness.host.records import Report
@@ -29,6 +30,7 @@ class Grading:
         submission: the folder or archive, as it was named.
         runtime: of the Docker engine; None: its own.
         student: whose attempt it is, where the assignment caps them; empty: the submission's name.
+        cores: those that were reserved before the session began, if any were.
         submitted: what was read of it, once it ran; None if it could not be read.
     """
 
@@ -40,6 +42,7 @@ class Grading:
     progress: Progress
     student: str = ""
     runtime: str | None = None
+    cores: Cores | None = None
     submitted: Submission | None = None
     run: Run | None = None
     checks: list[Check] = field(default_factory=list)
@@ -65,9 +68,13 @@ class Grading:
         choice = choose(self.sandbox, self._allowed_device(), self.progress.note, self.runtime)
         choice.backend.sweep()
         self.progress.note(f"sandbox: {choice.backend.name} ({choice.reason})")
-        order = Order(self.assignment, self.submission, self.reference, choice.device, choice.reason)
-        with self._counted():
-            self.submitted, self.run = grade(order, choice.backend, self.progress)
+        with self.cores or Cores(self.progress.note) as held:
+            cores = held.reserve(self.assignment.limits.cpus)
+            order = Order(
+                self.assignment, self.submission, self.reference, choice.device, choice.reason, cores
+            )
+            with self._counted():
+                self.submitted, self.run = grade(order, choice.backend, self.progress)
 
     @contextmanager
     def _counted(self) -> Iterator[None]:

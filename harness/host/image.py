@@ -7,7 +7,6 @@ pip on this machine, with its own settings, and the build itself has no network.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import importlib.resources
 import os
@@ -17,7 +16,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,12 +23,13 @@ import docker
 from docker.errors import DockerException
 from requests.exceptions import RequestException
 
+from harness.host.cache import locked, user_cache
 from harness.host.errors import MachineError
 from harness.host.image_base import Base, base_reference, choose_base, ensure_base, is_local
 from harness.host.runtime import guest_requirements
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
 
     from docker import DockerClient
 
@@ -149,7 +148,7 @@ def _pip_is_there() -> bool:
 
 
 def _cache_folder() -> Path:
-    folder = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "harness" / "image"
+    folder = user_cache("image")
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -160,18 +159,6 @@ def _cache_folder() -> Path:
     return folder
 
 
-@contextmanager
-def one_build_at_a_time(cache: Path, progress: Callable[[str], None]) -> Iterator[None]:
-    """Wait until no other process prepares an image in `cache`."""
-    with (cache / "lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            progress("another process builds the image; waiting for it")
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
 def _remove_leftovers(cache: Path) -> None:
     """Remove what a killed build left; whoever holds the lock is the only one who builds."""
     for leftover in (*cache.glob("context-*"), *cache.glob("debian-*")):
@@ -180,7 +167,7 @@ def _remove_leftovers(cache: Path) -> None:
 
 def _build_once(client: DockerClient, progress: Callable[[str], None]) -> str:
     cache = _cache_folder()
-    with one_build_at_a_time(cache, progress):
+    with locked(cache / "lock", lambda: progress("another process builds the image; waiting for it")):
         reference = find_image(client)  # while this process waited for the lock
         if reference is not None:
             return reference

@@ -9,7 +9,6 @@ that the folder has inside a sandbox, so that no path of this machine can be rea
 from __future__ import annotations
 
 import compileall
-import fcntl
 import functools
 import hashlib
 import os
@@ -17,7 +16,7 @@ import py_compile
 import shutil
 import sys
 import tempfile
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -27,10 +26,11 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from harness.host.cache import locked, user_cache
 from harness.host.errors import MachineError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
 
 GUEST_PACKAGES = ("torch", "numpy", "pandas")
 GUEST_SITE_PACKAGES = "/opt/harness/site-packages"
@@ -95,7 +95,7 @@ def ensure_guest_runtime(progress: Callable[[str], None] = lambda _: None) -> Gu
     root = _cache_folder()
     folder = root / digest[:16]
     if not folder.exists():
-        with _lock(root / "lock"):
+        with locked(root / "lock"):
             if not folder.exists():
                 progress("preparing the guest's packages, once for this set of versions")
                 _build(folder, guest_distributions().values())
@@ -110,7 +110,7 @@ def _digest() -> str:
 def _cache_folder() -> Path:
     """Beside the installed packages where that can be written, since hard links need the same file system."""
     beside = Path(sys.prefix) / "var" / "harness-guest"
-    own = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "harness" / "guest"
+    own = user_cache("guest")
     for folder in (beside, own):
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -122,13 +122,6 @@ def _cache_folder() -> Path:
         f"neither {beside} nor {own} can be written, and the guest's packages must lie somewhere",
         "set XDG_CACHE_HOME to a folder that can be written",
     )
-
-
-@contextmanager
-def _lock(path: Path) -> Iterator[None]:
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def _build(folder: Path, distributions: Iterable[metadata.Distribution]) -> None:

@@ -14,6 +14,7 @@ from harness.host.report.live import progress_for
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from harness.host.cores import Cores
     from harness.host.records import Report
 
 LAST_LINES = 30
@@ -24,10 +25,11 @@ class QuietSession:
 
     Args:
         console: where live progress goes.
+        cores: those that are reserved already.
     """
 
-    def __init__(self, console: Console) -> None:
-        self._console = console
+    def __init__(self, console: Console, cores: Cores) -> None:
+        self._console, self._cores = console, cores
         self._output = io.StringIO()
         self._config: pytest.Config | None = None
         self._broken: str | None = None
@@ -41,6 +43,7 @@ class QuietSession:
         config.pluginmanager.register(pytest.TerminalReporter(config, self._output), "terminalreporter")
         if GRADING in config.stash:
             config.stash[GRADING].progress = progress_for(self._console)
+            config.stash[GRADING].cores = self._cores
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Keep why an assignment's checks could not be collected."""

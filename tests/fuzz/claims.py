@@ -52,6 +52,9 @@ class _ScriptedSandbox:
         piece, self.out = bytes(self.out[:size]), self.out[size:]
         return piece
 
+    def raise_priority(self) -> None:
+        """There is only one."""
+
     def usage(self) -> Usage:
         """What the machine is said to have counted."""
         return self.used

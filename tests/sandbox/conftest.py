@@ -15,6 +15,7 @@ import pytest
 from harness.host.errors import MachineError
 from harness.host.sandbox.base import ALL_WALLS, Backend, Sandbox, SandboxSpec, Wall
 from harness.host.sandbox.unprotected import UnprotectedBackend
+from tests.fake_backend import FakeBackend
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -57,6 +58,12 @@ def none_backend() -> Backend:
     return UnprotectedBackend()
 
 
+@pytest.fixture
+def fake_backend() -> Backend:
+    """No sandbox at all: what the tests of everything above a sandbox use."""
+    return FakeBackend()
+
+
 @pytest.fixture(params=[DOCKER, BUBBLEWRAP])
 def backend(request: pytest.FixtureRequest) -> Backend:
     """Each backend that is a wall."""
@@ -66,7 +73,14 @@ def backend(request: pytest.FixtureRequest) -> Backend:
 
 @pytest.fixture(params=[DOCKER, BUBBLEWRAP, "none"])
 def any_backend(request: pytest.FixtureRequest) -> Backend:
-    """Each backend."""
+    """Each backend whose guest is a process."""
+    found: Backend = request.getfixturevalue(f"{request.param}_backend")
+    return found
+
+
+@pytest.fixture(params=[DOCKER, BUBBLEWRAP, "none", "fake"])
+def every_backend(request: pytest.FixtureRequest) -> Backend:
+    """Each backend and the fake, for promises of the stream and the end, which need no process."""
     found: Backend = request.getfixturevalue(f"{request.param}_backend")
     return found
 

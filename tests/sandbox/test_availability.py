@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 TESTS = Path(__file__).parent
-PROMISE = f"{TESTS / 'test_conformance.py'}::test_what_is_sent_comes_back[docker]"
+PROMISE = f"{TESTS / 'test_conformance_stream.py'}::test_what_is_sent_comes_back[docker]"
 
 
 def outcome_of(tests: str, **environment: str) -> str:

@@ -15,7 +15,7 @@ import pytest
 from harness.host.errors import SandboxError
 from harness.host.records import Usage
 from harness.host.sandbox import cgroup
-from harness.host.sandbox.cgroup import Cgroup, Limits, read_usage
+from harness.host.sandbox.cgroup import Cgroup, Limits, Priority, read_usage
 from harness.host.sandbox.owner import Owner
 
 if TYPE_CHECKING:
@@ -97,6 +97,45 @@ def test_limits_of_version_2(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("trees", "cores", "written"),
+    [
+        (("cpu",), {3, 0}, {"cpu.shares": "8"}),
+        (("cpu", "cpuset"), {3, 0}, {"cpu.shares": "8", "cpuset.cpus": "0,3", "cpuset.mems": "0"}),
+        (("cpu", "cpuset"), set(), {"cpu.shares": "8", "cpuset.cpus": "0-7", "cpuset.mems": "0"}),
+        (("unified",), {3, 0}, {"cpu.weight": "1"}),
+    ],
+)
+def test_priority_of_either_version(
+    tmp_path: Path, trees: tuple[str, ...], cores: set[int], written: dict[str, str]
+) -> None:
+    """A low share is a small part of the usual one, and without cores of its own a group has its parent's."""
+    paths = {}
+    for name in trees:
+        parent = tree(tmp_path / name, {"cpuset.cpus": "0-7", "cpuset.mems": "0"})
+        paths[name] = tree(parent / "group", {})
+    Cgroup(paths).set_priority(Priority(cgroup.LOW_SHARES, frozenset(cores)))
+    files = [file for folder in paths.values() for file in folder.iterdir()]
+    assert {file.name: file.read_text() for file in files} == written
+
+
+def test_cores_of_version_2_where_they_can_be_chosen(tmp_path: Path) -> None:
+    """The controller of processors is there or not; an empty line gives all of them back."""
+    group = Cgroup({"unified": tree(tmp_path / "group", {"cpuset.cpus": ""})})
+    group.set_priority(Priority(cores=frozenset({1})))
+    assert (tmp_path / "group" / "cpuset.cpus").read_text() == "1"
+    group.set_priority(Priority())
+    assert (tmp_path / "group" / "cpuset.cpus").read_text() == "\n"
+    assert (tmp_path / "group" / "cpu.weight").read_text() == "100"
+
+
+@pytest.mark.parametrize("name", ["cpu", "cpuset", "unified"])
+def test_priority_that_is_refused_is_a_fault(tmp_path: Path, name: str) -> None:
+    """It is not passed over: the times of a run depend on it."""
+    with pytest.raises(SandboxError, match="share of the processors"):
+        Cgroup({name: tmp_path / "gone"}).set_priority(Priority())
+
+
 @pytest.mark.parametrize("trees", [("memory", "pids", "cpu"), ("unified",)], ids=["version 1", "version 2"])
 def test_limits_that_are_off_are_not_written(tmp_path: Path, trees: tuple[str, ...]) -> None:
     """Without a limit of memory or processes the kernel's default stays."""
@@ -135,7 +174,7 @@ def test_own_groups_are_known() -> None:
 @makes_groups
 def test_group_holds_limits_and_takes_its_processes_along() -> None:
     """A group of ours has the limits, counts what joins it, and ends it."""
-    group = cgroup.create(f"test{uuid.uuid4().hex[:8]}", LIMITS)
+    group = cgroup.create(f"test{uuid.uuid4().hex[:8]}", LIMITS, Priority())
     assert group is not None
     join = f"for path in {group.joins!r}: open(path, 'w').write('0')\nprint(flush=True)\n{SLEEP}"
     with subprocess.Popen([sys.executable, "-I", "-S", "-c", join], stdout=subprocess.PIPE) as process:
@@ -163,7 +202,7 @@ def test_limit_that_the_kernel_refuses_is_a_fault_and_leaves_nothing() -> None:
     """A sandbox without its limit does not start."""
     name = f"test{uuid.uuid4().hex[:8]}"
     with pytest.raises(SandboxError, match="could not be set"):
-        cgroup.create(name, Limits(memory_bytes=-5, processes=8, cpus=1.0))
+        cgroup.create(name, Limits(memory_bytes=-5, processes=8, cpus=1.0), Priority())
     assert not [found for parent in cgroup.parents().values() for found in parent.glob(f"*{name}*")]
 
 

@@ -10,6 +10,7 @@ from docker.errors import NotFound
 
 from harness.host.errors import WallError
 from harness.host.sandbox.base import SandboxSpec
+from harness.host.sandbox.cgroup import FULL_SHARES, LOW_SHARES
 from harness.host.sandbox.docker import DockerBackend
 from harness.host.sandbox.docker_options import container_config, host_config
 
@@ -98,6 +99,19 @@ def test_memory_has_no_swap_beside_it(client: DockerClient) -> None:
 def test_no_more_processors_than_the_engine_has(client: DockerClient, machine: int, granted: int) -> None:
     """An assignment that allows four processors can be graded on a machine of two."""
     assert host_config(client, spec_of(), machine, None)["NanoCpus"] == granted * 10**9
+
+
+@pytest.mark.parametrize(
+    ("low", "runtime", "shares"),
+    [(False, None, FULL_SHARES), (True, None, LOW_SHARES), (True, "runsc", FULL_SHARES)],
+)
+def test_share_of_the_processors_is_always_given(
+    client: DockerClient, runtime: str | None, shares: int, *, low: bool
+) -> None:
+    """A low one only where it can be raised later, which gVisor's runtime cannot do."""
+    config = host_config(client, spec_of(low_priority=low, cores=frozenset({2, 1})), 8, runtime)
+    assert config["CpuShares"] == shares
+    assert config.get("CpusetCpus") == ("1,2" if shares == FULL_SHARES else None)
 
 
 def test_nothing_of_the_host_is_mounted(client: DockerClient) -> None:

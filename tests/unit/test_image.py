@@ -6,9 +6,7 @@ import importlib.resources
 import platform
 import re
 import sys
-import threading
-import time
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import pytest
 from docker.errors import DockerException, ImageNotFound
@@ -21,14 +19,10 @@ from harness.host.image import (
     ensure_image,
     find_image,
     image_tag,
-    one_build_at_a_time,
     platform_arguments,
 )
 from harness.host.image_base import OFFICIAL, Base, choose_base, debootstrapped_tag
 from harness.host.sandbox.docker_options import IMAGE_PYTHON, USER
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 DOCKERFILE = (importlib.resources.files("harness.host") / "image_context" / "Dockerfile").read_text()
 
@@ -170,24 +164,3 @@ def test_dockerfile_and_code_agree() -> None:
     assert f":{uid}:{gid}:" in DOCKERFILE
     assert f"LABEL {STAGE_LABEL}" in DOCKERFILE
     assert re.findall(r"^FROM .*$", DOCKERFILE, re.MULTILINE) == ["FROM ${BASE} AS build", "FROM scratch"]
-
-
-def test_two_builds_at_once_take_turns(tmp_path: Path) -> None:
-    """The second process says that it waits, and goes on only when the first is done."""
-    said: list[str] = []
-    order: list[str] = []
-
-    def second() -> None:
-        with one_build_at_a_time(tmp_path, said.append):
-            order.append("second")
-
-    with one_build_at_a_time(tmp_path, pytest.fail):
-        thread = threading.Thread(target=second)
-        thread.start()
-        deadline = time.monotonic() + 10
-        while not said and time.monotonic() < deadline:
-            time.sleep(0.01)
-        order.append("first")
-    thread.join(10)
-    assert said == ["another process builds the image; waiting for it"]
-    assert order == ["first", "second"]

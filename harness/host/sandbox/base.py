@@ -44,6 +44,10 @@ class SandboxSpec:
         shared_memory_bytes: size of ``/dev/shm``, a tmpfs.
         scratch_files: how many files and folders either may hold.
         gpu: whether one GPU is passed in.
+        cores: the processors that are its own, by number; empty where none were reserved.
+        low_priority: while it only gets ready, it gives way to everything else, on whatever processor is
+            free, until `Sandbox.raise_priority`; a backend that cannot do that gives it its full share at
+            once.
         walls: all of them, outside of the tests that show what each is for.
     """
 
@@ -57,6 +61,8 @@ class SandboxSpec:
     scratch_files: int = 16_384
     open_files: int = 1024
     gpu: bool = False
+    cores: frozenset[int] = frozenset()
+    low_priority: bool = False
     walls: frozenset[Wall] = ALL_WALLS
 
 
@@ -65,6 +71,8 @@ class Sandbox(Protocol):
 
     def send(self, data: bytes | memoryview, deadline: float) -> None:
         """Write all of `data` to the guest's standard input.
+
+        The guest has to read all of it before it answers at length: nothing is read meanwhile.
 
         Args:
             data: the bytes.
@@ -79,8 +87,15 @@ class Sandbox(Protocol):
         """Read exactly `size` bytes of the guest's standard output.
 
         Raises:
-            SandboxTimeoutError: the deadline passed first.
-            SandboxClosedError: the guest's last process is gone.
+            SandboxTimeoutError: the deadline passed first, even if they have come by now.
+            SandboxClosedError: the guest's last process is gone, or the sandbox was killed.
+        """
+
+    def raise_priority(self) -> None:
+        """Give it its own processors and its full share of them, if it was opened with a low priority.
+
+        Raises:
+            SandboxError: the machine refused.
         """
 
     def usage(self) -> Usage:

@@ -95,7 +95,9 @@ class BubblewrapSandbox:
             processes=spec.processes if Wall.PROCESSES in spec.walls else None,
             cpus=spec.cpus,
         )
-        self._group = cgroup.create(f"{spec.run_id}-{next(_counter)}", limits)
+        self._full_priority = cgroup.Priority(cores=spec.cores)
+        first = cgroup.Priority(cgroup.LOW_SHARES) if spec.low_priority else self._full_priority
+        self._group = cgroup.create(f"{spec.run_id}-{next(_counter)}", limits, first)
         self._last_usage = Usage()
         self._kill_lock = threading.Lock()
         self._killed = False
@@ -117,6 +119,12 @@ class BubblewrapSandbox:
     def receive(self, size: int, deadline: float) -> bytes:
         """See `Sandbox.receive`."""
         return self._stream.receive(size, deadline)
+
+    def raise_priority(self) -> None:
+        """See `Sandbox.raise_priority`; without a control group there is only one priority."""
+        with self._kill_lock:
+            if self._spec.low_priority and self._group is not None and not self._killed:
+                self._group.set_priority(self._full_priority)
 
     def usage(self) -> Usage:
         """See `Sandbox.usage`."""

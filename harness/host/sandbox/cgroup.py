@@ -22,8 +22,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 PREFIX = "harness-"
-V1_CONTROLLERS = ("memory", "pids", "cpu", "cpuacct")
+V1_CONTROLLERS = ("memory", "pids", "cpu", "cpuacct", "cpuset")
 PERIOD_MICROSECONDS = 100_000
+# Shares of the processors when more want them than there are, as version 1 counts them; 1024 is the usual.
+FULL_SHARES, LOW_SHARES = 1024, 8
+SHARES_PER_WEIGHT = 1024 / 100  # version 2 counts in weights, and 100 is the usual
 WITHOUT_SWAP_ACCOUNTING = ("memory.memsw.limit_in_bytes", "memory.swap.max")  # missing in such kernels
 
 
@@ -34,6 +37,19 @@ class Limits:
     memory_bytes: int | None
     processes: int | None
     cpus: float
+
+
+@dataclass(frozen=True, slots=True)
+class Priority:
+    """Which processors a group runs on, and what it gets of them when others want them too.
+
+    Attributes:
+        shares: `FULL_SHARES` or `LOW_SHARES`.
+        cores: numbers of processors; empty for all that there are.
+    """
+
+    shares: int = FULL_SHARES
+    cores: frozenset[int] = frozenset()
 
 
 def cgroup_mounts() -> dict[str, Path]:
@@ -118,6 +134,17 @@ class Cgroup:
         """What its processes used so far."""
         return read_usage(self.paths)
 
+    def set_priority(self, priority: Priority) -> None:
+        """Change what it gets of the processors.
+
+        Raises:
+            SandboxError: the kernel refused.
+        """
+        try:
+            _prioritise(self.paths, priority)
+        except OSError as error:
+            raise SandboxError(f"the sandbox's share of the processors could not be set: {error}") from error
+
     def remove(self, deadline: float) -> None:
         """End what is left in the group and remove it.
 
@@ -157,6 +184,8 @@ def parents() -> dict[str, Path]:
     own = cgroup_paths_of(os.getpid())
     if {"memory", "pids"} <= mounts.keys():
         found = {name: own.get(name, mounts[name]) for name in V1_CONTROLLERS if name in mounts}
+        if "cpuset" in found and not os.access(found["cpuset"], os.W_OK):
+            del found["cpuset"]  # it limits nothing, so its lack is no reason to make no group
     elif "unified" in mounts:
         found = {
             "unified": mounts["unified"]
@@ -175,12 +204,13 @@ def _words(path: Path) -> list[str]:
         return []
 
 
-def create(name: str, limits: Limits) -> Cgroup | None:
+def create(name: str, limits: Limits, priority: Priority) -> Cgroup | None:
     """Make a group with `limits`; None where this process may not make groups.
 
     Args:
         name: of the run and the sandbox; the owner's mark is put before it.
         limits: what its processes may use together.
+        priority: what they get of the processors at first.
 
     Raises:
         SandboxError: the kernel refused a limit.
@@ -194,6 +224,7 @@ def create(name: str, limits: Limits) -> Cgroup | None:
         for path in group.paths.values():
             path.mkdir()
         _limit(group.paths, limits)
+        _prioritise(group.paths, priority)
     except PermissionError:
         group.remove(time.monotonic() + 1)
         return None
@@ -222,6 +253,21 @@ def _limit(paths: Mapping[str, Path], limits: Limits) -> None:
     for file, value in settings:
         if file.exists() or file.name not in WITHOUT_SWAP_ACCOUNTING:
             file.write_text(value)
+
+
+def _prioritise(paths: Mapping[str, Path], priority: Priority) -> None:
+    cores = ",".join(map(str, sorted(priority.cores)))
+    if "unified" in paths:
+        group = paths["unified"]
+        (group / "cpu.weight").write_text(str(max(1, round(priority.shares / SHARES_PER_WEIGHT))))
+        if (group / "cpuset.cpus").exists():  # not every system hands this controller on
+            (group / "cpuset.cpus").write_text(cores or "\n")
+    if "cpu" in paths:
+        (paths["cpu"] / "cpu.shares").write_text(str(priority.shares))
+    if "cpuset" in paths:  # a new group of version 1 has neither processors nor memory
+        group = paths["cpuset"]
+        (group / "cpuset.mems").write_text((group.parent / "cpuset.mems").read_text())
+        (group / "cpuset.cpus").write_text(cores or (group.parent / "cpuset.cpus").read_text())
 
 
 def sweep(progress: Callable[[str], None] = lambda _: None) -> int:

@@ -8,19 +8,21 @@ what a killed one left.
 from __future__ import annotations
 
 import dataclasses
+import os
+import platform
 import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Self
 
-from docker.errors import ImageNotFound
+from docker.errors import ImageNotFound, NotFound
 
 from harness.host.errors import SandboxError, WallError
 from harness.host.records import Usage
 from harness.host.sandbox.cgroup import cgroup_paths_of, read_usage
 from harness.host.sandbox.docker_end import ENGINE_ERRORS, RUN_LABEL, end_container, is_orphan, owner_labels
-from harness.host.sandbox.docker_options import container_config, host_config
+from harness.host.sandbox.docker_options import container_config, full_priority, host_config, starts_low
 from harness.host.sandbox.docker_stream import AttachedStream
 
 if TYPE_CHECKING:
@@ -75,6 +77,7 @@ class DockerBackend:
         if runtime is not None:
             _require_runtime(runtime, info)
         self._cpus = float(info["NCPU"])
+        self._has_cores_of_this_machine = bool(info.get("CPUSet")) and _is_this_machine(info)
 
     @property
     def image(self) -> str:
@@ -83,13 +86,16 @@ class DockerBackend:
 
     def open(self, spec: SandboxSpec) -> DockerSandbox:
         """Start a sandbox; see `Backend.open`."""
+        if not self._has_cores_of_this_machine:
+            spec = dataclasses.replace(spec, cores=frozenset())
         container = ""
         try:
             container = self._create(spec)
             stream = _attach(self._client, container)
             try:
                 self._client.api.start(container)
-                return DockerSandbox(self._client, container, stream)
+                to_raise = full_priority(spec) if starts_low(spec, self._runtime) else {}
+                return DockerSandbox(self._client, container, stream, to_raise)
             except BaseException:
                 stream.close()
                 raise
@@ -142,8 +148,11 @@ class DockerBackend:
 class DockerSandbox:
     """One running container and the stream to its first process; made by `DockerBackend.open`."""
 
-    def __init__(self, client: DockerClient, container: str, stream: AttachedStream) -> None:
+    def __init__(
+        self, client: DockerClient, container: str, stream: AttachedStream, full_priority: dict[str, Any]
+    ) -> None:
         self.container = container
+        self._full_priority = full_priority  # empty once it has that
         self._client = client
         self._stream = stream
         self._groups = _control_groups(client, container)
@@ -158,6 +167,21 @@ class DockerSandbox:
     def receive(self, size: int, deadline: float) -> bytes:
         """See `Sandbox.receive`."""
         return self._stream.receive(size, deadline)
+
+    def raise_priority(self) -> None:
+        """See `Sandbox.raise_priority`."""
+        with self._kill_lock:
+            if not self._full_priority or self._killed:
+                return
+            try:
+                self._client.api.update_container(self.container, **self._full_priority)
+            except NotFound:
+                return  # it has ended, and whoever reads from it is told so
+            except ENGINE_ERRORS as error:
+                raise SandboxError(
+                    f"a container's share of the processors could not be set: {error}", "harness doctor"
+                ) from error
+            self._full_priority = {}
 
     def usage(self) -> Usage:
         """See `Sandbox.usage`; after the end, what was last seen."""
@@ -227,6 +251,11 @@ def usage_of_stats(stats: Mapping[str, Any], last: Usage, *, out_of_memory: bool
         peak_memory_bytes=max(known) if known else None,
         out_of_memory=max(last.out_of_memory, int(out_of_memory)),
     )
+
+
+def _is_this_machine(info: Mapping[str, Any]) -> bool:
+    """Whether the engine's processors are the ones that are seen from here."""
+    return info.get("KernelVersion") == platform.release() and info["NCPU"] == os.cpu_count()
 
 
 def _require_runtime(runtime: str, info: Mapping[str, Any]) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from docker.types import DeviceRequest, LogConfig, Ulimit
 
 from harness.host.sandbox.base import Wall
+from harness.host.sandbox.cgroup import FULL_SHARES, LOW_SHARES
 from harness.host.sandbox.seccomp import docker_profile
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ USER = "1000:1000"
 HOSTNAME = "sandbox"
 GVISOR = "runsc"  # as its own installer names it; runsc-kvm and the like are gVisor too
 GVISOR_THREADS, GVISOR_THREADS_A_PROCESS = 64, 4
+LOW_PRIORITY = {"cpu_shares": LOW_SHARES}
 SCRATCH, SHARED_MEMORY = "/tmp", "/dev/shm"  # noqa: S108  paths inside the container
 ENVIRONMENT = {"PYTHONHASHSEED": "0", "LANG": "C.UTF-8", "HOME": SCRATCH}
 
@@ -57,6 +59,7 @@ def host_config(client: DockerClient, spec: SandboxSpec, cpus: float, runtime: s
         "init": False,
         "network_mode": "none" if Wall.NETWORK in walls else "host",
         "nano_cpus": int(min(spec.cpus, cpus) * 1e9),
+        **(LOW_PRIORITY if starts_low(spec, runtime) else full_priority(spec)),
         "read_only": Wall.READ_ONLY_ROOT in walls,
         "tmpfs": _tmpfs(spec),
         "ulimits": [
@@ -82,9 +85,24 @@ def host_config(client: DockerClient, spec: SandboxSpec, cpus: float, runtime: s
     return client.api.create_host_config(**options)
 
 
+def full_priority(spec: SandboxSpec) -> dict[str, Any]:
+    """The share of the processors, and which: options to create a container and to update it."""
+    return {"cpu_shares": FULL_SHARES, "cpuset_cpus": ",".join(map(str, sorted(spec.cores)))}
+
+
+def starts_low(spec: SandboxSpec, runtime: str | None) -> bool:
+    """Whether a container begins with a low share of the processors; gVisor can not change that later."""
+    return spec.low_priority and not is_gvisor(runtime)
+
+
+def is_gvisor(runtime: str | None) -> bool:
+    """Whether a runtime is gVisor, by its name."""
+    return runtime is not None and runtime.startswith(GVISOR)
+
+
 def _process_limit(processes: int, runtime: str | None) -> int:
     """What the engine is told: under gVisor it counts, and ends, the threads of gVisor's own kernel."""
-    if runtime is not None and runtime.startswith(GVISOR):
+    if is_gvisor(runtime):
         return GVISOR_THREADS + GVISOR_THREADS_A_PROCESS * processes
     return processes
 

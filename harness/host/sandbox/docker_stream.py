@@ -107,15 +107,17 @@ class AttachedStream:
 
     def receive(self, size: int, deadline: float) -> bytes:
         """Read exactly `size` bytes of standard output; see `Sandbox.receive`."""
+        if not size:
+            return b""
         output = self._frames.output
-        if len(output) < size:
-            with self._using():
-                while len(output) < size:
-                    _check(deadline)  # here too: an endless error stream is always ready
-                    if self._ended:
-                        raise SandboxClosedError("the guest's last process is gone")
-                    if not self._receive_some():
-                        self._wait(select.POLLIN, deadline)
+        with self._using():
+            _check(deadline)
+            while len(output) < size:
+                if self._ended:
+                    raise SandboxClosedError("the guest's last process is gone")
+                if not self._receive_some():
+                    self._wait(select.POLLIN, deadline)
+                _check(deadline)  # here too: an endless error stream is always ready
         wanted = bytes(memoryview(output)[:size])
         del output[:size]
         return wanted

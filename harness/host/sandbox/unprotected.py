@@ -94,6 +94,9 @@ class UnprotectedSandbox:
         """See `Sandbox.receive`."""
         return self._stream.receive(size, deadline)
 
+    def raise_priority(self) -> None:
+        """See `Sandbox.raise_priority`; its share was full from the beginning."""
+
     def usage(self) -> Usage:
         """See `Sandbox.usage`."""
         return self._watch.usage()
