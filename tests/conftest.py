@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 settings.register_profile("harness", deadline=None, database=None)
 settings.load_profile("harness")
 
-BACKENDS = ("docker", "bubblewrap")
+BACKENDS = ("docker", "gvisor", "bubblewrap")
 PROPERTY = "sandbox"
 _reasons = pytest.StashKey[dict[str, str]]()
 
@@ -43,7 +43,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             continue
         item.user_properties.append((PROPERTY, name))
         if name not in reasons:
-            reasons[name] = _why_not_docker() if name == "docker" else _why_not_bubblewrap()
+            reasons[name] = WHY_NOT[name]()
         if reasons[name]:
             unavailable = pytest.fail if name in _required() else pytest.skip
             unavailable(f"{name} does not work here: {reasons[name]}")
@@ -92,6 +92,22 @@ def _why_not_docker() -> str:
     return "" if image else "the engine has no image of the guest; run: harness image"
 
 
+def _why_not_gvisor() -> str:
+    """What is missing for gVisor; an empty text where a container can be started with it."""
+    why_not = _why_not_docker()
+    if why_not:
+        return why_not
+    from harness.host.image import connect  # noqa: PLC0415  only with an engine
+    from harness.host.sandbox.docker_options import GVISOR  # noqa: PLC0415  likewise
+
+    client = connect()
+    try:
+        known = GVISOR in client.info().get("Runtimes", {})
+    finally:
+        client.close()
+    return "" if known else f"the engine has no runtime {GVISOR}; `harness doctor` says how to add it"
+
+
 def _why_not_bubblewrap() -> str:
     """What is missing for bubblewrap; an empty text where a sandbox can be started."""
     if sys.platform != "linux":
@@ -99,3 +115,6 @@ def _why_not_bubblewrap() -> str:
     from harness.host.sandbox.bubblewrap import probe  # noqa: PLC0415  Linux only
 
     return probe()
+
+
+WHY_NOT = {"docker": _why_not_docker, "gvisor": _why_not_gvisor, "bubblewrap": _why_not_bubblewrap}

@@ -59,7 +59,7 @@ def explain(error: BaseException, default: Outcome = Outcome.RUNTIME_ERROR) -> F
     """
     if isinstance(error, Finding):
         return error
-    text = f"{type(error).__name__}: {_short(error)}"
+    text = _text_of(error)
     if isinstance(error, SystemExit | KeyboardInterrupt):
         return Finding(
             Outcome.RUNTIME_ERROR,
@@ -76,23 +76,34 @@ def _classify(error: BaseException, text: str, default: Outcome) -> tuple[Outcom
         return Outcome.MEMORY_LIMIT, MEMORY_HINT
     if _is_out_of_processes(error):
         return Outcome.PROCESS_LIMIT, PROCESS_HINT
+    if _NO_ROOM_FOR_BATCHES.search(text):
+        return Outcome.OUTPUT_LIMIT, WORKERS_HINT
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         return Outcome.OUTPUT_LIMIT, "write less to /tmp and /dev/shm, or delete what is no longer needed"
     if "before Module.__init__() call" in text:
         return Outcome.CONTRACT_ERROR, NO_SUPER_HINT
-    if isinstance(error, SyntaxError):
-        return Outcome.IMPORT_ERROR, "Python cannot read this line; run `python model.py` to see why"
-    return default, _hint_for(text)
+    syntax = isinstance(error, SyntaxError)
+    return (Outcome.IMPORT_ERROR, SYNTAX_HINT) if syntax else (default, _hint_for(text))
 
 
-def _short(error: BaseException) -> str:
+_IN_A_WORKER = re.compile(r"Caught \w+ in DataLoader worker process \d+\.\nOriginal Traceback")
+
+
+def _text_of(error: BaseException) -> str:
     try:
         text = str(error)
     except Exception:  # noqa: BLE001  a student's exception class may raise anything in __str__
         text = "(its text cannot be shown)"
+    if _IN_A_WORKER.match(text):  # the whole traceback inside the worker, whose last line is what happened
+        text = text.rstrip().splitlines()[-1] + " (in a worker of a DataLoader)"
+    else:
+        text = f"{type(error).__name__}: {text}"
     return text.replace(SUBMISSION_FOLDER + "/", "")[:2000]
 
 
+_NO_ROOM_FOR_BATCHES = re.compile(r"shared memory\(shm\).*No space left on device")
+WORKERS_HINT = "workers hand batches over in /dev/shm, which is full: use num_workers=0 or smaller batches"
+SYNTAX_HINT = "Python cannot read this line; run `python model.py` to see why"
 NO_SUPER_HINT = "call super().__init__() in the first line of MyModel.__init__"
 
 

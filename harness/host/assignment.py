@@ -157,6 +157,7 @@ class AssignmentFile(_Closed):
     ranges: dict[str, Range] = Field(default_factory=dict)
     deadline: AwareDatetime | None = None
     attempts_per_day: Count | None = None
+    docker_runtime: Annotated[str, Field(min_length=1)] | None = None
 
     @field_validator("loss")
     @classmethod

@@ -28,7 +28,7 @@ class Grading:
 
     Attributes:
         submission: the folder or archive, as it was named.
-        runtime: of the Docker engine; None: its own.
+        runtime: of the Docker engine; None: the assignment's, or the engine's own.
         student: whose attempt it is, where the assignment caps them; empty: the submission's name.
         cores: those that were reserved before the session began, if any were.
         submitted: what was read of it, once it ran; None if it could not be read.
@@ -65,7 +65,7 @@ class Grading:
         Raises:
             HarnessError: see `grade`.
         """
-        choice = choose(self.sandbox, self._allowed_device(), self.progress.note, self.runtime)
+        choice = choose(self.sandbox, self._allowed_device(), self.progress.note, self._runtime())
         choice.backend.sweep()
         self.progress.note(f"sandbox: {choice.backend.name} ({choice.reason})")
         with self.cores or Cores(self.progress.note) as held:
@@ -75,6 +75,15 @@ class Grading:
             )
             with self._counted():
                 self.submitted, self.run = grade(order, choice.backend, self.progress)
+
+    def _runtime(self) -> str | None:
+        """What the command asks for; else what the assignment does, of those who have its reference.
+
+        A student's own check needs no runtime that only the course's machines have.
+        """
+        if self.runtime is None and self.has_reference and self.sandbox in {"auto", "docker"}:
+            return self.assignment.docker_runtime
+        return self.runtime
 
     @contextmanager
     def _counted(self) -> Iterator[None]:

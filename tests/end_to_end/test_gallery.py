@@ -20,7 +20,7 @@ import tomllib
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
 import docker
@@ -50,7 +50,13 @@ HARNESS = Path(sys.prefix, "bin", "harness")
 GALLERY = ROOT / "tests" / "gallery"
 COURSE = GALLERY / "course"
 SANDBOXES = ("docker", "bubblewrap")
-FEEDBACK_ENDINGS = {"docker": "md", "bubblewrap": "json"}  # one command writes one form; so both are seen
+GVISOR = "gvisor"  # Docker with another runtime, where the engine has it
+OPTIONS = {
+    "docker": ("--sandbox", "docker"),
+    "bubblewrap": ("--sandbox", "bubblewrap"),
+    GVISOR: ("--sandbox", "docker", "--runtime", "runsc"),
+}
+FEEDBACK_ENDINGS = {"docker": "md", "bubblewrap": "json", GVISOR: "json"}  # a command writes one form of two
 SECRET_NAME = "HARNESS_TEST_SECRET"  # noqa: S105  the name of a variable
 SECONDS_TO_VANISH = 10.0
 SECONDS_TO_OPEN = 60.0
@@ -84,6 +90,7 @@ class Expectation(BaseModel):
         neighbours: whether this process and a second sandbox listen meanwhile, at the builders' `NEIGHBOURS`.
         sandboxes: where the case can run, if not in all; elsewhere it is skipped with the `reason`.
         machine: the processor that the case is written for, if for one; on others it is skipped likewise.
+        gvisor: which of these keys are different under gVisor, which is the kernel there, with a `reason`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -103,6 +110,19 @@ class Expectation(BaseModel):
     sandboxes: tuple[str, ...] = SANDBOXES
     machine: str = ""
     reason: str = ""
+    gvisor: dict[str, Any] = {}
+
+    def in_sandbox(self, sandbox: str) -> Expectation:
+        """The expectation in one of the sandboxes."""
+        if sandbox != GVISOR or not self.gvisor:
+            return self
+        return Expectation.model_validate(self.model_dump() | self.gvisor)
+
+    def why_not_in(self, sandbox: str) -> str:
+        """Why the case does not run in a sandbox; an empty text where it does."""
+        here = self.in_sandbox(sandbox)
+        able = OPTIONS[sandbox][1] in here.sandboxes and here.machine in {"", platform.machine()}
+        return "" if able else here.reason
 
 
 @dataclass(frozen=True)
@@ -134,10 +154,10 @@ EXPECTED = {
 def _runs(case: str, expected: Expectation) -> list[ParameterSet]:
     """One run of the case in each sandbox; where it cannot run, one that is skipped and says why."""
     runs = []
-    for sandbox in SANDBOXES:
-        unable = pytest.mark.skip(reason=f"not run in {sandbox}: {expected.reason}")
-        able = sandbox in expected.sandboxes and expected.machine in {"", platform.machine()}
-        mark = getattr(pytest.mark, sandbox) if able else unable
+    for sandbox in OPTIONS:
+        why_not = expected.why_not_in(sandbox)
+        unable = pytest.mark.skip(reason=f"not run in {sandbox}: {why_not}")
+        mark = unable if why_not else getattr(pytest.mark, sandbox)
         runs.append(pytest.param(case, sandbox, id=f"{case}-{sandbox}", marks=mark))
     return runs
 
@@ -155,7 +175,7 @@ def _guest_packages() -> None:
 @pytest.mark.parametrize(("case", "sandbox"), CASES)
 def test_submission_gets_its_verdict(case: str, sandbox: str, tmp_path: Path) -> None:
     """Outcome, message, hint, exit status and points are the expected ones, and nothing leaks or is left."""
-    expected, secret = EXPECTED[case], secrets.token_hex(16)
+    expected, secret = EXPECTED[case].in_sandbox(sandbox), secrets.token_hex(16)
     private = _private_texts(tmp_path, secret)
     submission = _submission(case, tmp_path, private)
     with _neighbours(sandbox) if expected.neighbours else nullcontext():
@@ -169,7 +189,7 @@ def test_submission_gets_its_verdict(case: str, sandbox: str, tmp_path: Path) ->
     outcomes = {check.name: check.outcome for check in report.checks}
     assert {name: outcomes.get(name) for name in expected.checks} == expected.checks, said
     assert expected.points is None or report.points == expected.points, said
-    assert report.environment.sandbox == sandbox
+    assert report.environment.sandbox == OPTIONS[sandbox][1]
     assert report.environment.isolated
     _assert_nothing_leaks(
         shown, [*expected.absent, SECRET_LINE.split()[0], *private.values(), *_hidden_rows()]
@@ -190,7 +210,7 @@ def _submission(case: str, folder: Path, private: dict[str, str]) -> Path:
 def _grade(submission: Path, sandbox: str, folder: Path, expected: Expectation, secret: str) -> Shown:
     report, junit = folder / "report.json", folder / "junit.xml"
     feedback = folder / f"feedback.{FEEDBACK_ENDINGS[sandbox]}"
-    options = ["--assignment", expected.assignment, "--sandbox", sandbox, "--device", "cpu"]
+    options = ["--assignment", expected.assignment, *OPTIONS[sandbox], "--device", "cpu"]
     files = ["--json", str(report), "--junit", str(junit), "--feedback", str(feedback)]
     done = subprocess.run(
         [HARNESS, "grade", str(submission), *options, *files],
@@ -240,7 +260,8 @@ def _backend(sandbox: str) -> Iterator[Backend]:
         return
     client = connect()
     try:
-        yield DockerBackend(client, ensure_image(client, build=False, progress=print))
+        runtime = "runsc" if sandbox == GVISOR else None
+        yield DockerBackend(client, ensure_image(client, build=False, progress=print), runtime)
     finally:
         client.close()
 
@@ -303,7 +324,7 @@ def _assert_nothing_is_left(run_id: str, sandbox: str, argument: str) -> None:
         folder for folder, _, _ in os.walk("/sys/fs/cgroup") if run_id in folder and Path(folder).exists()
     ]
     assert groups == [], "control groups are left"
-    if sandbox == "docker":
+    if sandbox != "bubblewrap":
         client = docker.from_env()
         try:
             left = client.api.containers(all=True, filters={"label": f"{RUN_LABEL}={run_id}"})
@@ -363,9 +384,14 @@ def test_every_outcome_is_expected_of_some_case(sandbox: str) -> None:
 def test_case_that_a_sandbox_cannot_run_is_shown_as_skipped() -> None:
     """It is not left out in silence and never passes: its run is there, skipped, with the reason."""
     expected = Expectation(outcome=Outcome.OK, sandboxes=("docker",), reason="it needs an engine")
-    able, unable = (mark for run in _runs("some-case", expected) for mark in run.marks)
-    assert able.name == "docker"
-    assert (unable.name, unable.kwargs["reason"]) == ("skip", "not run in bubblewrap: it needs an engine")
+    marks = {
+        sandbox: mark
+        for sandbox, run in zip(OPTIONS, _runs("some-case", expected), strict=True)
+        for mark in run.marks
+    }
+    assert (marks["docker"].name, marks[GVISOR].name) == ("docker", GVISOR)
+    assert marks["bubblewrap"].name == "skip"
+    assert marks["bubblewrap"].kwargs["reason"] == "not run in bubblewrap: it needs an engine"
 
 
 def test_every_case_is_whole() -> None:
@@ -375,8 +401,9 @@ def test_every_case_is_whole() -> None:
     built = {case for case, expected in EXPECTED.items() if expected.build}
     assert {case for case in EXPECTED if (GALLERY / case / "submission").is_dir()} | built == set(EXPECTED)
     assert {expected.build for expected in EXPECTED.values()} - {""} == BUILDERS.keys()
-    assert [case for case, each in EXPECTED.items() if _limited(each) and not each.reason] == []
+    limited = {case: each for case, each in EXPECTED.items() if _limited(each)}
+    assert [case for case, each in limited.items() if not each.in_sandbox(GVISOR).reason] == []
 
 
 def _limited(expected: Expectation) -> bool:
-    return expected.sandboxes != SANDBOXES or bool(expected.machine)
+    return expected.sandboxes != SANDBOXES or bool(expected.machine or expected.gvisor)

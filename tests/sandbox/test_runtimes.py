@@ -37,11 +37,8 @@ SLEEP = "import time; report(0); time.sleep(60)"
 
 @pytest.fixture(scope="module")
 def gvisor() -> Iterator[DockerBackend]:
-    """The backend with gVisor; skipped where the engine has none."""
+    """The backend with gVisor."""
     client = connect()
-    if GVISOR not in client.info().get("Runtimes", {}):
-        client.close()
-        pytest.skip(f"the engine has no runtime {GVISOR}; `harness doctor` says how to add it")
     image = find_image(client)
     assert image is not None  # the marker has seen to it
     yield DockerBackend(client, image, GVISOR)
@@ -53,14 +50,14 @@ def deadline(seconds: float = SECONDS) -> float:
     return time.monotonic() + seconds
 
 
-@pytest.mark.docker
+@pytest.mark.gvisor
 def test_submission_sees_another_kernel(gvisor: DockerBackend, probe: Probe) -> None:
     """The kernel inside is gVisor's, not this machine's."""
     inside = probe(gvisor, "report(list(os.uname())[2:4])", memory_bytes=256 * MIB)
     assert inside != [os.uname().release, os.uname().version]
 
 
-@pytest.mark.docker
+@pytest.mark.gvisor
 def test_bytes_go_each_way(gvisor: DockerBackend, spec_of: Spec, reported: Reported) -> None:
     """Bytes arrive as they were sent, however many they are."""
     size = 16 * MIB
@@ -77,7 +74,7 @@ sys.stdout.buffer.write(data[::-1])
         assert sandbox.receive(size, deadline()) == payload[::-1]
 
 
-@pytest.mark.docker
+@pytest.mark.gvisor
 def test_walls_stand(gvisor: DockerBackend, probe: Probe) -> None:
     """No network, no writable root, no privilege, and an environment of ours."""
     code = """
@@ -102,7 +99,7 @@ report({
     assert found == dict.fromkeys(found, True)
 
 
-@pytest.mark.docker
+@pytest.mark.gvisor
 def test_scratch_space_is_bounded(gvisor: DockerBackend, probe: Probe) -> None:
     """``/tmp`` takes what it was given and no more."""
     code = """
@@ -118,7 +115,7 @@ report(written)
     assert 0 < probe(gvisor, code, memory_bytes=256 * MIB, scratch_bytes=8 * MIB) <= 8 * MIB
 
 
-@pytest.mark.docker
+@pytest.mark.gvisor
 def test_memory_limit_ends_the_sandbox_and_is_counted(
     gvisor: DockerBackend, spec_of: Spec, reported: Reported, left_of: LeftOf
 ) -> None:
@@ -132,7 +129,7 @@ def test_memory_limit_ends_the_sandbox_and_is_counted(
     assert left_of(spec) == []
 
 
-@pytest.mark.docker
+@pytest.mark.gvisor
 def test_fork_bomb_stays_inside(
     gvisor: DockerBackend, spec_of: Spec, reported: Reported, left_of: LeftOf
 ) -> None:
@@ -148,7 +145,7 @@ def test_fork_bomb_stays_inside(
     assert left_of(spec) == []
 
 
-@pytest.mark.docker
+@pytest.mark.gvisor
 def test_nothing_is_left(gvisor: DockerBackend, spec_of: Spec, reported: Reported, left_of: LeftOf) -> None:
     """After its end there is no process and no container of it, which can be seen before."""
     spec = spec_of(SLEEP, memory_bytes=256 * MIB)
