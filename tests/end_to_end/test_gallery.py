@@ -75,6 +75,9 @@ with socket.socket(socket.AF_UNIX) as end, socket.socket(socket.AF_UNIX) as visi
 """
 
 
+VERDICT = {"outcome", "phase", "message", "hint", "points", "checks"}
+
+
 class Expectation(BaseModel):
     """What a case's ``expect.toml`` may say.
 
@@ -90,7 +93,8 @@ class Expectation(BaseModel):
         neighbours: whether this process and a second sandbox listen meanwhile, at the builders' `NEIGHBOURS`.
         sandboxes: where the case can run, if not in all; elsewhere it is skipped with the `reason`.
         machine: the processor that the case is written for, if for one; on others it is skipped likewise.
-        gvisor: which of these keys are different under gVisor, which is the kernel there, with a `reason`.
+        gvisor: which of these keys are different under gVisor, which is the kernel there, with a `reason`;
+            with an outcome in it, it has the whole verdict.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -116,7 +120,8 @@ class Expectation(BaseModel):
         """The expectation in one of the sandboxes."""
         if sandbox != GVISOR or not self.gvisor:
             return self
-        return Expectation.model_validate(self.model_dump() | self.gvisor)
+        rest = self.model_dump(exclude=VERDICT if "outcome" in self.gvisor else None)
+        return Expectation.model_validate(rest | self.gvisor)
 
     def why_not_in(self, sandbox: str) -> str:
         """Why the case does not run in a sandbox; an empty text where it does."""

@@ -121,7 +121,7 @@ def _search_memory(searching: Search, process: str, place: str) -> None:
         for position in range(start, end, CHUNK):
             try:
                 content = os.pread(memory, min(CHUNK + OVERLAP, end - position), position)
-            except OSError:
+            except (OSError, OverflowError):  # the kernel's own part of the addresses, as gVisor lists it
                 continue
             searching.memory += len(content)
             searching.look(content, place, place)
