@@ -148,6 +148,9 @@ class FakeBackend:
             self.opened.append(sandbox)
             return sandbox
 
+    def close(self) -> None:
+        """There is nothing else."""
+
     def sweep(self) -> int:
         """Nothing outlives this process."""
         return 0

@@ -67,6 +67,11 @@ else:
     site.main()
 sys.meta_path.insert(0, MemoryImporter(json.loads(read_exactly(int.from_bytes(read_exactly(8), "big")))))
 
-from harness.guest.supervisor import main  # noqa: E402  only now can it be found
+if sys.argv[1:2] == ["nest"]:
+    from harness.guest import nest  # only now can it be found
 
-main()
+    nest.main(int(sys.argv[2]))
+else:
+    from harness.guest import supervisor  # likewise
+
+    supervisor.main()

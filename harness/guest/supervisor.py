@@ -39,7 +39,7 @@ def main() -> NoReturn:
     _prctl(PR_SET_DUMPABLE, 0)
     _prctl(PR_SET_CHILD_SUBREAPER, 1)
     with suppress(ChannelClosedError, BrokenPipeError):
-        write(answers, Message("ready", _warm_up()))
+        write(answers, Message("ready", warm_up()))
         job = read_message(lambda size: read_exactly(job_input, size), max_blob_bytes=MAX_JOB_BYTES)
         write(answers, _Supervision(job, job_input, answers).run())
         read_exactly(job_input, 1)  # the host reads what was used, and then closes
@@ -61,7 +61,7 @@ def _prctl(option: int, value: int) -> None:
         ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
 
 
-def _warm_up() -> dict[str, str]:
+def warm_up() -> dict[str, str]:
     """Import what every child needs, so that it inherits it: torch, the loops and the optimizers."""
     import torch  # noqa: PLC0415  half of the start-up; it must come after the streams were taken over
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import platform
 import secrets
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.host.config import parse_config
-from harness.host.conversation import Conversation
 from harness.host.errors import InvalidSubmissionError
 from harness.host.guest_code import guest_command
 from harness.host.records import Environment, Place, Run, Runtime, Score
@@ -22,6 +21,7 @@ from harness.protocol import Outcome, Phase
 if TYPE_CHECKING:
     from harness.host.assignment import Assignment
     from harness.host.config import TrainConfig
+    from harness.host.conversation import Conversation
     from harness.host.phases import Material
     from harness.host.records import EpochClaim, PhaseResult, Submission
     from harness.host.report.live import Progress
@@ -95,7 +95,9 @@ def _train_and_predict(
 ) -> _Phases:
     """Train in one sandbox and predict in two others, which warm up while the first trains."""
     spec = sandbox_spec(order.assignment, run_id, order.cores, gpu=order.device == "cuda")
-    with Conversation.open(backend, spec) as training, Warming(backend, spec, 2) as testing:
+    waiting = replace(spec, low_priority=True)  # for a training that is being timed
+    with Warming(backend, spec, 1) as first, Warming(backend, waiting, 2) as testing:
+        first.start()
         from harness.host.phases import prepare  # noqa: PLC0415  NumPy loads while the guest does
 
         material = prepare(order.assignment, submission, config, order.reference, order.device)
@@ -104,6 +106,7 @@ def _train_and_predict(
             testing.start()  # not before: most of what fails, fails before its first epoch
             progress.epoch(claim, config.epochs)
 
+        training = first[0]
         versions = training.wait_until_ready()
         progress.phase(Phase.TRAIN)
         trained = training.run(material.training_job(), on_epoch)

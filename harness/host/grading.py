@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -73,7 +73,7 @@ class Grading:
             order = Order(
                 self.assignment, self.submission, self.reference, choice.device, choice.reason, cores
             )
-            with self._counted():
+            with self._counted(), closing(choice.backend):
                 self.submitted, self.run = grade(order, choice.backend, self.progress)
 
     def _runtime(self) -> str | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
 from harness.host.conversation import Conversation
@@ -18,13 +17,11 @@ if TYPE_CHECKING:
 class Warming:
     """Some sandboxes that are opened together, in the background, when `start` is called.
 
-    Until somebody waits for one, it gives way to whatever else runs: a training that is being timed. All are
-    ended when the context is left, whether they were needed or not.
+    All are ended when the context is left, whether they were needed or not.
     """
 
     def __init__(self, backend: Backend, spec: SandboxSpec, count: int) -> None:
-        self._backend, self._count = backend, count
-        self._spec = replace(spec, low_priority=True)
+        self._backend, self._spec, self._count = backend, spec, count
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="warming")
         self._opening: list[Future[Conversation]] = []
         self._opened: list[Conversation] = []

@@ -7,6 +7,7 @@ import os
 import tempfile
 import time
 import uuid
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,7 @@ def report(value):
 """
 DOCKER = pytest.param("docker", marks=pytest.mark.docker)
 BUBBLEWRAP = pytest.param("bubblewrap", marks=pytest.mark.bubblewrap)
+CELLS = pytest.param("cells", marks=pytest.mark.bubblewrap)
 
 
 @pytest.fixture(scope="session")
@@ -46,10 +48,19 @@ def docker_backend() -> Iterator[Backend]:
 
 @pytest.fixture(scope="session")
 def bubblewrap_backend() -> Backend:
-    """bubblewrap, with the guest's packages laid out."""
+    """bubblewrap, with the guest's packages laid out; each sandbox by itself."""
     from harness.host.sandbox.bubblewrap import BubblewrapBackend  # noqa: PLC0415  Linux only
 
-    return BubblewrapBackend()
+    return BubblewrapBackend(cells=False)
+
+
+@pytest.fixture(scope="session")
+def cells_backend() -> Iterator[Backend]:
+    """bubblewrap, with sandboxes that are cells of one parent."""
+    from harness.host.sandbox.bubblewrap import BubblewrapBackend  # noqa: PLC0415  Linux only
+
+    with closing(BubblewrapBackend(pytest.fail)) as backend:
+        yield backend
 
 
 @pytest.fixture(scope="session")
@@ -64,21 +75,21 @@ def fake_backend() -> Backend:
     return FakeBackend()
 
 
-@pytest.fixture(params=[DOCKER, BUBBLEWRAP])
+@pytest.fixture(params=[DOCKER, BUBBLEWRAP, CELLS])
 def backend(request: pytest.FixtureRequest) -> Backend:
     """Each backend that is a wall."""
     found: Backend = request.getfixturevalue(f"{request.param}_backend")
     return found
 
 
-@pytest.fixture(params=[DOCKER, BUBBLEWRAP, "none"])
+@pytest.fixture(params=[DOCKER, BUBBLEWRAP, CELLS, "none"])
 def any_backend(request: pytest.FixtureRequest) -> Backend:
     """Each backend whose guest is a process."""
     found: Backend = request.getfixturevalue(f"{request.param}_backend")
     return found
 
 
-@pytest.fixture(params=[DOCKER, BUBBLEWRAP, "none", "fake"])
+@pytest.fixture(params=[DOCKER, BUBBLEWRAP, CELLS, "none", "fake"])
 def every_backend(request: pytest.FixtureRequest) -> Backend:
     """Each backend and the fake, for promises of the stream and the end, which need no process."""
     found: Backend = request.getfixturevalue(f"{request.param}_backend")

@@ -148,6 +148,9 @@ class Backend(Protocol):
     def sweep(self) -> int:
         """End and remove what killed runs of the harness left on this machine; return how many."""
 
+    def close(self) -> None:
+        """Let go of what it keeps beside its sandboxes, which have been ended; a second call does nothing."""
+
 
 class SandboxTimeoutError(Exception):
     """A deadline of the host passed while it waited for a sandbox."""

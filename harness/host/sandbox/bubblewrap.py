@@ -8,15 +8,18 @@ by a control group where this process may make one, else by `watch`.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import json
 import os
+import secrets
 import signal
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -26,7 +29,14 @@ from harness.host.errors import HarnessError, SandboxError
 from harness.host.records import Usage
 from harness.host.runtime import GUEST_PYTHON, GUEST_SITE_PACKAGES, GuestRuntime, ensure_guest_runtime
 from harness.host.sandbox import cgroup, gpu
-from harness.host.sandbox.base import SandboxClosedError, SandboxSpec, SandboxTimeoutError, Wall
+from harness.host.sandbox.base import (
+    ALL_WALLS,
+    SandboxClosedError,
+    SandboxSpec,
+    SandboxTimeoutError,
+    Wall,
+)
+from harness.host.sandbox.nest import CellSettings, Nest
 from harness.host.sandbox.seccomp import bpf_program
 from harness.host.sandbox.stream import PipeStream, start_and_stay
 from harness.host.sandbox.watch import Watch
@@ -35,6 +45,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
+    from harness.host.sandbox.base import Sandbox
+
 LAUNCHER = Path(__file__).with_name("launcher.py")
 STAGE = "/mnt"  # as in the launcher
 UID_OUTSIDE = 65533  # of nobody in particular; only taken when the harness runs as root
@@ -42,6 +54,7 @@ UID_INSIDE = 1000
 KILL_SECONDS = 10.0
 LEAVE_SECONDS = 1.0
 PROBE_SECONDS = 20.0
+PARENT_MEMORY_BYTES, PARENT_PROCESSES, PARENT_SCRATCH_BYTES = 2 << 30, 128, 64 << 20
 ENVIRONMENT = {"PYTHONHASHSEED": "0", "LANG": "C.UTF-8", "HOME": "/tmp", "USER": "student", "TMPDIR": "/tmp"}  # noqa: S108  inside
 # Files of the whole machine that no homework needs: its start, its keys, its kernel's addresses and timers.
 TELLTALES = ("cmdline", "config.gz", "kallsyms", "kcore", "keys", "sched_debug", "timer_list")
@@ -52,8 +65,12 @@ _counter = itertools.count(1)
 class BubblewrapBackend:
     """Opens sandboxes with bubblewrap.
 
+    Where control groups can be made they are cells of one warmed parent, see `nest`: the walls are the same,
+    and torch is imported once. The first one that is opened starts the parent.
+
     Args:
-        progress: is told when the guest's packages have to be laid out first.
+        progress: is told when the guest's packages have to be laid out first, and if no cells can be made.
+        cells: whether cells are wanted.
 
     Raises:
         MachineError: the guest's packages cannot be laid out.
@@ -62,9 +79,13 @@ class BubblewrapBackend:
     name = "bubblewrap"
     isolated = True
 
-    def __init__(self, progress: Callable[[str], None] = lambda _: None) -> None:
+    def __init__(self, progress: Callable[[str], None] = lambda _: None, *, cells: bool = True) -> None:
         self._progress = progress
         self._runtime = ensure_guest_runtime(progress)
+        self._cells = cells and bool(cgroup.parents())
+        self._nest: Nest | None = None
+        self._nest_works = False
+        self._starting = threading.Lock()
 
     @property
     def image(self) -> str:
@@ -76,9 +97,49 @@ class BubblewrapBackend:
         """``cgroup``, or ``watching from the host`` where no group can be made."""
         return "cgroup" if cgroup.parents() else "watching from the host"
 
-    def open(self, spec: SandboxSpec) -> BubblewrapSandbox:
+    def open(self, spec: SandboxSpec) -> Sandbox:
         """Start a sandbox; see `Backend.open`."""
+        if self._cells and spec.walls == ALL_WALLS and not spec.gpu:
+            try:
+                cell = self._started_nest(spec).open(spec)
+            except SandboxError as error:
+                if self._nest_works:
+                    raise
+                self.close()
+                self._cells = False
+                self._progress(f"each sandbox imports torch by itself: {error.message}")
+            else:
+                self._nest_works = True
+                return cell
         return BubblewrapSandbox(spec, self._runtime)
+
+    def _started_nest(self, spec: SandboxSpec) -> Nest:
+        with self._starting:
+            if self._nest is None:
+                self._nest = Nest(
+                    functools.partial(self._start_parent, spec),
+                    CellSettings(UID_INSIDE, _environment(spec), TELLTALES),
+                )
+            return self._nest
+
+    def _start_parent(self, spec: SandboxSpec, command: tuple[str, ...], control: int) -> Sandbox:
+        parent = replace(
+            spec,
+            command=command,
+            run_id=f"nest{secrets.token_hex(4)}",
+            memory_bytes=PARENT_MEMORY_BYTES,
+            processes=PARENT_PROCESSES,
+            scratch_bytes=PARENT_SCRATCH_BYTES,
+            low_priority=False,
+        )
+        return BubblewrapSandbox(parent, self._runtime, control)
+
+    def close(self) -> None:
+        """End the parent of the cells; see `Backend.close`."""
+        with self._starting:
+            nest, self._nest = self._nest, None
+            if nest is not None:
+                nest.close()
 
     def sweep(self) -> int:
         """Remove the control groups, and with them the processes, of harnesses that are gone."""
@@ -86,9 +147,16 @@ class BubblewrapBackend:
 
 
 class BubblewrapSandbox:
-    """One sandbox: a launcher that became bubblewrap, whose only child is the guest as process 1."""
+    """One sandbox: a launcher that became bubblewrap, whose only child is the guest as process 1.
 
-    def __init__(self, spec: SandboxSpec, runtime: GuestRuntime) -> None:
+    Args:
+        spec: see `Backend.open`.
+        runtime: the guest's packages.
+        control: a descriptor for the guest, which is then the parent of a `Nest`: it has capabilities in its
+            own user namespace, and no system-call policy yet.
+    """
+
+    def __init__(self, spec: SandboxSpec, runtime: GuestRuntime, control: int | None = None) -> None:
         self._spec = spec
         limits = cgroup.Limits(
             memory_bytes=spec.memory_bytes if Wall.MEMORY in spec.walls else None,
@@ -102,7 +170,7 @@ class BubblewrapSandbox:
         self._kill_lock = threading.Lock()
         self._killed = False
         try:
-            self._process = _launch(spec, runtime, self._group)
+            self._process = _launch(spec, runtime, self._group, control)
         except BaseException as error:
             if self._group is not None:
                 self._group.remove(time.monotonic() + KILL_SECONDS)
@@ -190,24 +258,31 @@ class BubblewrapSandbox:
         self.kill()
 
 
-def _launch(spec: SandboxSpec, runtime: GuestRuntime, group: cgroup.Cgroup | None) -> subprocess.Popen[bytes]:
+def _launch(
+    spec: SandboxSpec, runtime: GuestRuntime, group: cgroup.Cgroup | None, control: int | None
+) -> subprocess.Popen[bytes]:
     """Start the launcher with its description, bubblewrap's arguments and the policy in descriptors."""
     with (
         tempfile.TemporaryFile() as policy,
         tempfile.TemporaryFile() as arguments,
         tempfile.TemporaryFile() as stage,
     ):
-        descriptors = (policy.fileno(), arguments.fileno(), stage.fileno())
+        descriptors = [policy.fileno(), arguments.fileno(), stage.fileno()]
+        if control is None:
+            words = bwrap_arguments(spec, policy.fileno())
+        else:
+            words = _parent_arguments(spec)
+            descriptors.append(control)
         if Wall.SECCOMP in spec.walls:
             _fill(policy.fileno(), bpf_program())
-        _fill(arguments.fileno(), b"".join(f"{a}\0".encode() for a in bwrap_arguments(spec, policy.fileno())))
+        _fill(arguments.fileno(), b"".join(f"{word}\0".encode() for word in words))
         description = _stage(spec, runtime, group) | {
             "arguments": arguments.fileno(),
             "command": [_python(), *spec.command],
         }
         _fill(stage.fileno(), json.dumps(description).encode())
         command = [sys.executable, "-I", "-S", str(LAUNCHER), str(stage.fileno())]
-        return start_and_stay(command, descriptors, {} if Wall.ENVIRONMENT in spec.walls else None)
+        return start_and_stay(command, tuple(descriptors), {} if Wall.ENVIRONMENT in spec.walls else None)
 
 
 def _fill(descriptor: int, content: bytes) -> None:
@@ -268,6 +343,18 @@ def bwrap_arguments(spec: SandboxSpec, policy_descriptor: int) -> list[str]:
     arguments += [text for name, value in _environment(spec).items() for text in ("--setenv", name, value)]
     if Wall.SECCOMP in walls:
         arguments += ["--seccomp", str(policy_descriptor)]
+    return [*arguments, "--chdir", "/tmp"]  # noqa: S108  inside
+
+
+def _parent_arguments(spec: SandboxSpec) -> list[str]:
+    """The same for the parent of a nest, which runs no student code and has to build walls itself."""
+    # Not user 0 inside: what is hidden of a process belongs to that one, who would then be the student too.
+    arguments = ["--unshare-all", "--uid", str(UID_INSIDE), "--gid", str(UID_INSIDE), "--cap-add", "ALL"]
+    arguments += ["--hostname", "sandbox", "--die-with-parent", "--new-session", "--as-pid-1"]
+    arguments += [*_root_arguments(), "--proc", "/proc", "--dev", "/dev"]
+    arguments += ["--bind", f"{STAGE}/tmp", "/tmp", "--bind", f"{STAGE}/shm", "/dev/shm"]  # noqa: S108  inside
+    arguments += ["--remount-ro", "/dev", "--remount-ro", "/", "--clearenv"]
+    arguments += [text for name, value in _environment(spec).items() for text in ("--setenv", name, value)]
     return [*arguments, "--chdir", "/tmp"]  # noqa: S108  inside
 
 

@@ -130,6 +130,15 @@ class Cgroup:
         """The files to which a process writes ``0`` to move itself in."""
         return [str(path / "cgroup.procs") for path in self.paths.values()]
 
+    def join(self, pid: int) -> None:
+        """Move a process in.
+
+        Raises:
+            OSError: it is gone, or the kernel refused.
+        """
+        for path in self.joins:
+            Path(path).write_text(str(pid))
+
     def usage(self) -> Usage:
         """What its processes used so far."""
         return read_usage(self.paths)

@@ -106,6 +106,9 @@ class DockerBackend:
                 raise SandboxError(f"a container did not start: {error}", "harness doctor") from error
             raise
 
+    def close(self) -> None:
+        """The client stays the caller's; see `Backend.close`."""
+
     def sweep(self, seconds: float = SWEEP_SECONDS) -> int:
         """Remove the containers of harnesses that are gone; see `Backend.sweep`.
 

@@ -9,7 +9,7 @@ import threading
 import time
 from concurrent.futures import Future
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from harness.host.sandbox.base import SandboxClosedError, SandboxTimeoutError
 
@@ -63,6 +63,22 @@ def start_and_stay(
     return started.result()
 
 
+class ThreePipes(Protocol):
+    """What a guest's streams are at this end, such as a `subprocess.Popen` with three pipes."""
+
+    @property
+    def stdin(self) -> IO[bytes] | None:
+        """Its input."""
+
+    @property
+    def stdout(self) -> IO[bytes] | None:
+        """Its output."""
+
+    @property
+    def stderr(self) -> IO[bytes] | None:
+        """Its errors."""
+
+
 class PipeStream:
     """Reads and writes a process's pipes, none of which ever blocks past a deadline.
 
@@ -70,7 +86,7 @@ class PipeStream:
     `send` or `receive`, since a descriptor that is closed under a thread may be another file's by then.
     """
 
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+    def __init__(self, process: ThreePipes) -> None:
         if process.stdin is None or process.stdout is None or process.stderr is None:
             raise ValueError("the process must have been started with three pipes")
         self._stdin, self._stdout, self._stderr = process.stdin, process.stdout, process.stderr

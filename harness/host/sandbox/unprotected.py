@@ -53,6 +53,9 @@ class UnprotectedBackend:
         """Start the guest; see `Backend.open`."""
         return UnprotectedSandbox(spec, self._runtime)
 
+    def close(self) -> None:
+        """There is nothing else; see `Backend.close`."""
+
     def sweep(self) -> int:
         """Nothing is left of a killed harness: its guest leaves when the stream closes."""
         return 0
