@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import signal
-import struct
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
-from harness.host.conversation import Conversation
-from harness.host.guest_code import guest_command
 from harness.host.sandbox.base import Wall
-from harness.host.verdict import Job
-from harness.protocol import Outcome, Phase
+from harness.protocol import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -108,58 +101,6 @@ time.sleep(0.3)
 """
     + HONEST
 )
-
-
-def training(code: str) -> Job:
-    """One epoch over four rows with `code` as ``model.py``."""
-    numbers = struct.pack(f"<{2 * ROWS}f", *range(2 * ROWS))
-    fields: dict[str, Any] = {
-        "task": "regression",
-        "outputs": 1,
-        "device": "cpu",
-        "threads": 1,
-        "seed": 0,
-        "batch_size": 2,
-        "model": {},
-        "row_shape": [2],
-        "files": [["model.py", len(code)]],
-        "rows": ROWS,
-        "epochs": 1,
-        "early_stop": 0,
-        "grad_clip": None,
-        "optimizer": {"name": "SGD", "lr": 0.001},
-        "scheduler": None,
-        "loss": {"name": "MSELoss"},
-    }
-    blobs: dict[str, bytes | memoryview] = {
-        "code": code.encode(),
-        "csv": b"",
-        "inputs": numbers,
-        "targets": numbers[: 4 * ROWS],
-        "valid_rows": struct.pack("<q", 0),
-    }
-    return Job(Phase.TRAIN, fields, blobs, seconds=30, payload_bytes=MIB, log_bytes=MIB >> 4)
-
-
-@pytest.fixture
-def train(spec_of: Spec) -> Callable[..., PhaseResult]:
-    """``train(backend, code, without=...)`` trains as a real run does."""
-
-    def run(backend: Backend, code: str, without: frozenset[Wall] = frozenset()) -> PhaseResult:
-        limits = {
-            "memory_bytes": 1024 * MIB,
-            "processes": 64,
-            "scratch_bytes": 64 * MIB,
-            "scratch_files": 4096,
-        }
-        spec = dataclasses.replace(spec_of("", without=without, **limits), command=guest_command())
-        with backend.open(spec) as sandbox:
-            conversation = Conversation(sandbox, spec)
-            conversation.send_code()
-            conversation.wait_until_ready()
-            return conversation.run(training(code), lambda _: None)
-
-    return run
 
 
 def probed(result: PhaseResult) -> dict[str, Any]:

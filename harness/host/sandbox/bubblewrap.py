@@ -100,9 +100,14 @@ class BubblewrapBackend:
     def open(self, spec: SandboxSpec) -> Sandbox:
         """Start a sandbox; see `Backend.open`."""
         if self._cells and spec.walls == ALL_WALLS and not spec.gpu:
+            nest = None
             try:
-                cell = self._started_nest(spec).open(spec)
+                nest = self._started_nest(spec)
+                cell = nest.open(spec)
             except SandboxError as error:
+                if nest is not None and nest.lost and self._nest_works:
+                    self._give_up(nest)
+                    return self._started_nest(spec).open(spec)
                 if self._nest_works:
                     raise
                 self.close()
@@ -112,6 +117,13 @@ class BubblewrapBackend:
                 self._nest_works = True
                 return cell
         return BubblewrapSandbox(spec, self._runtime)
+
+    def _give_up(self, lost: Nest) -> None:
+        """Forget a parent that has ended, unless another thread did so already."""
+        with self._starting:
+            if self._nest is lost:
+                self._nest = None
+        lost.close()
 
     def _started_nest(self, spec: SandboxSpec) -> Nest:
         with self._starting:

@@ -76,6 +76,9 @@ class Nest:
         start: starts the parent's sandbox.
         settings: of all cells.
 
+    Attributes:
+        lost: whether the parent turned out to have ended.
+
     Raises:
         SandboxError: it did not start.
     """
@@ -84,6 +87,7 @@ class Nest:
         self._settings = settings
         self._requests = threading.Lock()
         self._inherited_bytes: int | None = None
+        self.lost = False
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             command = (*guest_command(), "nest", str(theirs.fileno()))
@@ -161,7 +165,11 @@ class Nest:
         }
         self._wait_until_ready()
         with self._requests:
-            socket.send_fds(self._control, [json.dumps(request).encode()], descriptors)
+            try:
+                socket.send_fds(self._control, [json.dumps(request).encode()], descriptors)
+            except OSError:
+                self.lost = True
+                raise
 
     def _wait_until_ready(self) -> int:
         """Wait for the parent's imports; how much memory they took, which every cell begins with.

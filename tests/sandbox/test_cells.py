@@ -1,0 +1,228 @@
+"""Cells of one warmed parent: nothing of one submission can be found in the next, and parents come and go.
+
+That each cell has all walls is shown where every sandbox's walls are; here is what only cells can get wrong.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+import uuid
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from harness.host.sandbox.base import SandboxClosedError
+from harness.host.sandbox.bubblewrap import BubblewrapBackend
+from harness.host.sandbox.cgroup import cgroup_paths_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from harness.host.records import PhaseResult
+    from harness.host.sandbox.base import Backend, SandboxSpec
+
+    Spec = Callable[..., SandboxSpec]
+    Reported = Callable[..., Any]
+    LeftOf = Callable[[SandboxSpec], list[str]]
+    Train = Callable[..., PhaseResult]
+
+pytestmark = pytest.mark.bubblewrap
+
+# What is looked for is written with each byte one higher, so that the search does not find itself.
+SEARCH = """
+import ctypes, json, os, re, socket
+libc = ctypes.CDLL(None, use_errno=True)
+HIGHER = bytes.fromhex("SECRET")
+RAISED = bytes((byte + 1) % 256 for byte in range(256))
+found = set()
+
+def look(where, content):
+    if HIGHER in content.translate(RAISED):
+        found.add(where)
+
+def search():
+    with open("/proc/self/mem", "rb", buffering=0) as memory:
+        for line in open("/proc/self/maps"):
+            start, end = (int(text, 16) for text in line.split()[0].split("-"))
+            try:
+                for position in range(start, end if "w" in line.split()[1] else start, 1 << 24):
+                    memory.seek(position)
+                    look("memory", memory.read(min(1 << 24, end - position)))
+            except (OSError, ValueError, OverflowError):
+                pass
+    for top in ("/tmp", "/dev/shm", "/dev/pts", "/dev/mqueue"):
+        for folder, _, files in os.walk(top):
+            for name in files:
+                path = os.path.join(folder, name)
+                look(top, name.encode())
+                try:
+                    look(top, open(path, "rb").read() if os.path.isfile(path) else b"")
+                except OSError:
+                    pass
+    for process in filter(str.isdecimal, os.listdir("/proc")):
+        try:
+            look("processes", open(f"/proc/{process}/cmdline", "rb").read())
+        except OSError:
+            pass
+    identity = libc.shmget(KEY, 4096, 0)
+    if identity >= 0:
+        libc.shmat.restype = ctypes.c_void_p
+        look("System V memory", ctypes.string_at(libc.shmat(identity, None, 0), 4096))
+    with socket.socket(socket.AF_UNIX) as end:
+        try:
+            end.connect("\\0KEY")
+            look("sockets", end.recv(100))
+        except OSError:
+            pass
+    with socket.socket() as end:
+        try:
+            end.connect(("127.0.0.1", 4000))
+            look("sockets", end.recv(100))
+        except OSError:
+            pass
+"""
+PLANT = """
+import subprocess, sys
+secret = bytes(byte - 1 for byte in HIGHER)
+keep = [secret * 1000]
+for name in ("/tmp/kept", "/dev/shm/kept"):
+    open(name, "wb").write(secret)
+identity = libc.shmget(KEY, 4096, 0o1600)
+libc.shmat.restype = ctypes.c_void_p
+ctypes.memmove(libc.shmat(identity, None, 0), secret, len(secret))
+end = socket.socket(socket.AF_UNIX)
+end.bind("\\0KEY")
+end.listen()
+tcp = socket.create_server(("127.0.0.1", 4000))
+if os.fork() == 0:
+    while True:
+        for listener in (end, tcp):
+            connection, _ = listener.accept()
+            connection.sendall(secret)
+            connection.close()
+if os.fork() == 0:
+    os.setsid()
+    os.execv(sys.executable, [sys.executable, "-S", "-c", "import time; time.sleep(600)", secret.decode()])
+import time
+time.sleep(0.5)
+"""
+REPORT = """
+search()
+print("FOUND", json.dumps(sorted(found)), flush=True)
+raise RuntimeError("the search is done")
+"""
+
+
+@pytest.fixture
+def cells() -> Iterator[BubblewrapBackend]:
+    """A parent of its own."""
+    with closing(BubblewrapBackend(pytest.fail)) as backend:
+        yield backend
+
+
+def found_by(result: PhaseResult) -> list[str]:
+    """What a searching submission printed."""
+    assert result.message == "RuntimeError: the search is done", (result.message, result.log)
+    line = next(line for line in result.log.splitlines() if line.startswith("FOUND "))
+    found: list[str] = json.loads(line.removeprefix("FOUND "))
+    return found
+
+
+def test_nothing_of_a_submission_is_in_the_next(cells: BubblewrapBackend, train: Train) -> None:
+    """What one leaves in memory, files, IPC and processes is found in its own cell, and there only."""
+    secret = uuid.uuid4().hex.encode()
+    names = {"SECRET": bytes(byte + 1 for byte in secret).hex(), "KEY": str(int(secret[:7], 16))}
+    search, plant = SEARCH, PLANT
+    for name, value in names.items():
+        search, plant = search.replace(name, value), plant.replace(name, value)
+    places = ["/dev/shm", "/tmp", "System V memory", "memory", "processes", "sockets"]  # noqa: S108  inside
+    assert found_by(train(cells, search + plant + REPORT)) == places
+    assert found_by(train(cells, search + REPORT)) == []
+
+
+def test_cells_stand_side_by_side(cells: BubblewrapBackend, spec_of: Spec, reported: Reported) -> None:
+    """Each sees its own processes and files while the other lives."""
+    code = """
+import time
+open("/tmp/mine", "w").close()
+time.sleep(0.2)
+report([len([name for name in os.listdir("/proc") if name.isdecimal()]), os.listdir("/tmp"), os.getpid()])
+time.sleep(60)
+"""
+    with cells.open(spec_of(code)) as one, cells.open(spec_of(code)) as other:
+        assert reported(one) == reported(other) == [1, ["mine"], 1]
+
+
+def test_cells_end_with_their_parent_and_the_next_has_another(
+    cells: BubblewrapBackend, spec_of: Spec, reported: Reported, left_of: LeftOf
+) -> None:
+    """A parent that is gone takes its cells along, and the harness goes on with a new one."""
+    spec = spec_of("report(0); import time; time.sleep(60)")
+    with cells.open(spec) as cell:
+        reported(cell)
+        os.kill(parent_of_cells(), signal.SIGKILL)
+        with pytest.raises(SandboxClosedError):
+            cell.receive(1, time.monotonic() + 10)
+    assert left_of(spec) == []
+    with cells.open(spec_of("report(1)")) as cell:
+        assert reported(cell) == 1
+
+
+def parent_of_cells() -> int:
+    """The process that imported torch, as this machine counts it: it is in our group of the nest."""
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            group = str(cgroup_paths_of(int(process.name)).get("memory", ""))
+            words = (process / "cmdline").read_bytes().split(b"\0")
+        except OSError:  # it ended
+            continue
+        if f"harness-{os.getpid()}-" in group and "nest" in group and b"nest" in words and b"-c" in words:
+            return int(process.name)
+    raise AssertionError("there is no parent")
+
+
+def test_closing_leaves_nothing(spec_of: Spec, reported: Reported) -> None:
+    """The parent's process and its control group go; a later sandbox starts another."""
+    backend = BubblewrapBackend(pytest.fail)
+    for _ in range(2):
+        with backend.open(spec_of("report(1)")) as cell:
+            assert reported(cell) == 1
+        assert nests() != []
+        backend.close()
+        backend.close()
+        assert nests() == []
+
+
+def nests() -> list[str]:
+    """Control groups of parents that this process started."""
+    return [
+        folder
+        for folder, _, _ in os.walk("/sys/fs/cgroup")
+        if f"harness-{os.getpid()}-" in folder and "-nest" in folder
+    ]
+
+
+def test_where_no_cell_can_be_made_each_sandbox_stands_alone(
+    spec_of: Spec, reported: Reported, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A kernel that lets nobody nest namespaces costs time, not walls, and it is said once."""
+    said: list[str] = []
+    monkeypatch.setattr("harness.host.sandbox.nest.JOINED", b"?")  # the builder does not go on
+    with closing(BubblewrapBackend(said.append)) as backend:
+        for _ in range(2):
+            with backend.open(spec_of("report(os.getuid())")) as sandbox:
+                assert reported(sandbox) == 1000
+    assert len(said) == 1
+    assert "each sandbox imports torch by itself" in said[0]
+
+
+def test_memory_that_a_cell_inherits_counts(cells: Backend, train: Train) -> None:
+    """A limit means the same as in a sandbox that imported torch itself, and so does the peak."""
+    result = train(cells, "raise RuntimeError('the search is done')")
+    assert result.usage.peak_memory_bytes is not None
+    assert result.usage.peak_memory_bytes > 100 << 20
