@@ -146,7 +146,7 @@ def by_call(case: Case, backends: dict[str, Backend]) -> tuple[str, str]:
 def soak(cases: list[Case], *, one_process: bool) -> tuple[Record, list[str]]:
     """Grade all of `cases`; return what was seen, and what is left."""
     record = Record()
-    backends = {case.sandbox: choose(case.sandbox, "cpu", print).backend for case in cases}
+    backends = {name: choose(name, "cpu", print).backend for name in {case.sandbox for case in cases}}
     with tempfile.TemporaryDirectory(prefix="soak-tmp-") as temporary:
         tempfile.tempdir = temporary  # this process's own too
         environment = {**os.environ, "TMPDIR": temporary}
@@ -164,6 +164,8 @@ def soak(cases: list[Case], *, one_process: bool) -> tuple[Record, list[str]]:
             seconds = time.monotonic() - began
             line = f"{number}/{len(cases)} {case.name} {case.sandbox}: {result[1]} {seconds:.1f} s"
             print(f"{line}, {memory >> 20} MiB", flush=True)
+        for backend in backends.values():
+            backend.close()
         left = before.what_is_left(record.run_ids, Path(temporary))
     return record, left
 

@@ -17,7 +17,7 @@ import subprocess
 import sys
 import time
 import tomllib
-from contextlib import contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -261,7 +261,8 @@ def _neighbours(sandbox: str) -> Iterator[None]:
 @contextmanager
 def _backend(sandbox: str) -> Iterator[Backend]:
     if sandbox == "bubblewrap":
-        yield BubblewrapBackend()
+        with closing(BubblewrapBackend()) as backend:
+            yield backend
         return
     client = connect()
     try:

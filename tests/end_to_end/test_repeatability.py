@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -37,9 +38,9 @@ class MyModel(nn.Module):
 def run_once(course: Path, submission: Path, sandbox: str) -> Run:
     """Grade by the function that the command calls."""
     assignment = load_assignment(course / "assignments" / "sum")
-    backend = choose(sandbox, "cpu", lambda _: None).backend
     order = Order(assignment, submission, course / "reference" / "sum", "cpu", "a test")
-    return grade(order, backend, SilentProgress())[1]
+    with closing(choose(sandbox, "cpu", lambda _: None).backend) as backend:
+        return grade(order, backend, SilentProgress())[1]
 
 
 def bits(run: Run) -> NDArray[np.uint32]:
