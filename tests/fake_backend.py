@@ -118,6 +118,7 @@ class FakeBackend:
     Attributes:
         asked: the specification of each opening, whether it failed or not.
         opened: the sandboxes, in the order of their opening.
+        closings: how often it was closed.
     """
 
     name = "fake"
@@ -134,6 +135,7 @@ class FakeBackend:
     ) -> None:
         self.asked: list[SandboxSpec] = []
         self.opened: list[FakeSandbox] = []
+        self.closings = 0
         self._guest, self._usage, self._failures = guest, usage, failures or {}
         self._lock = threading.Lock()
 
@@ -149,7 +151,8 @@ class FakeBackend:
             return sandbox
 
     def close(self) -> None:
-        """There is nothing else."""
+        """Count it."""
+        self.closings += 1
 
     def sweep(self) -> int:
         """Nothing outlives this process."""

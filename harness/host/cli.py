@@ -10,12 +10,19 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from harness.host.errors import HarnessError, InvalidSubmissionError, UsageError
+from harness.host.errors import (
+    HarnessError,
+    InterruptedGradingError,
+    InvalidSubmissionError,
+    UsageError,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from rich.console import Console
 
-    from harness.host.cores import Cores
+    from harness.host.machine import Machine
     from harness.host.records import Report
 
 GRADED, NOT_OK, WRONG_USE, MACHINE_FAULT = 0, 1, 2, 3
@@ -116,6 +123,9 @@ def grade(  # noqa: PLR0913  the options of the contract
     fail_under: Annotated[
         float | None, typer.Option(metavar="POINTS", help="Exit with status 1 below these points.")
     ] = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Grade again whenever the submission changes; Ctrl-C ends it.")
+    ] = False,
 ) -> None:
     """Grade a submission by its assignment's checks.
 
@@ -124,10 +134,9 @@ def grade(  # noqa: PLR0913  the options of the contract
     """
     from rich.console import Console  # noqa: PLC0415  not for --help
 
-    from harness.host.cores import Cores  # noqa: PLC0415  likewise
+    from harness.host.machine import Machine  # noqa: PLC0415  likewise
 
     console = Console()
-    folder = _assignment_folder(submission, assignment)
     _check_targets(json, junit, feedback)
     arguments = ["--submission", str(submission.absolute()), "--sandbox", sandbox, "--device", device]
     if reference is not None:
@@ -136,15 +145,45 @@ def grade(  # noqa: PLR0913  the options of the contract
         arguments += ["--runtime", runtime]
     if student is not None:
         arguments.append(f"--student={student}")
-    with Cores(lambda text: typer.echo(text, err=True)) as cores:
-        cores.reserve(1)  # who has to wait for a core does it now, and costs the others nothing meanwhile
-        report = _run_session(folder, arguments, console, cores)
-    _render(report, console)
-    _write(report, json, junit, feedback)
+
+    def grade_it() -> Report:
+        folder = _assignment_folder(submission, assignment)
+        machine.cores.reserve(1)  # who has to wait does it now, and costs the others nothing meanwhile
+        return _run_session(folder, arguments, console, machine)
+
+    def show(report: Report) -> None:
+        _render(report, console)
+        _write(report, json, junit, feedback)
+
+    with Machine(lambda text: typer.echo(text, err=True)) as machine:
+        if watch:
+            _grade_on_change(submission, lambda: show(grade_it()))
+            raise typer.Exit(GRADED)
+        report = grade_it()
+    show(report)
     low = fail_under is not None and report.points < fail_under
     if low:
         typer.echo(f"{report.points:g} points are under the {fail_under:g} of --fail-under", err=True)
     raise typer.Exit(NOT_OK if low or report.run.outcome != "ok" else GRADED)
+
+
+def _grade_on_change(submission: Path, grade_and_show: Callable[[], None]) -> None:
+    """Grade now and whenever the submission is another one, until Ctrl-C; a fault is shown and no end."""
+    from harness.host.watching import state_of, wait_for_change  # noqa: PLC0415  not for --help
+
+    while True:
+        state = state_of(submission)
+        try:
+            grade_and_show()
+        except InterruptedGradingError:
+            return
+        except HarnessError as error:
+            _show_fault(error)
+        typer.echo(f"\nwatching {submission}: it is graded again when it changes; Ctrl-C ends this", err=True)
+        try:
+            wait_for_change(submission, state)
+        except KeyboardInterrupt:
+            return
 
 
 def _assignment_folder(submission: Path, named: str | None) -> Path:
@@ -184,7 +223,7 @@ def _check_targets(*paths: Path | None) -> None:
             )
 
 
-def _run_session(folder: Path, arguments: list[str], console: Console, cores: Cores) -> Report:
+def _run_session(folder: Path, arguments: list[str], console: Console, machine: Machine) -> Report:
     """Run pytest over the assignment's checks, with its own output set aside.
 
     Raises:
@@ -196,7 +235,7 @@ def _run_session(folder: Path, arguments: list[str], console: Console, cores: Co
 
     os.environ.pop("PYTEST_ADDOPTS", None)  # what is meant for the user's own tests would change the grading
     os.environ.pop("PYTEST_PLUGINS", None)
-    session = QuietSession(console, cores)
+    session = QuietSession(console, machine)
     fixed = [
         str(folder),
         f"--rootdir={folder}",

@@ -3,6 +3,7 @@
     HarnessError
     ├── UsageError            the command or the assignment is wrong; exit status 2
     └── MachineError          this machine could not grade; exit status 3, no grade is stored
+        ├── InterruptedGradingError    somebody ended it
         ├── SandboxError      a sandbox did not start, broke, or could not be ended
         └── WallError         a wall could not be raised, so nothing was run
 
@@ -36,6 +37,10 @@ class UsageError(HarnessError):
 
 class MachineError(HarnessError):
     """This machine could not grade; the submission is not judged."""
+
+
+class InterruptedGradingError(MachineError):
+    """Somebody ended the grading before there was a result."""
 
 
 class SandboxError(MachineError):

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import closing, contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from harness.host.backends import choose
-from harness.host.cores import Cores
 from harness.host.errors import UsageError
 from harness.host.grade import Order, grade
+from harness.host.machine import Machine
 from harness.host.records import Report
 
 if TYPE_CHECKING:
@@ -30,7 +29,7 @@ class Grading:
         submission: the folder or archive, as it was named.
         runtime: of the Docker engine; None: the assignment's, or the engine's own.
         student: whose attempt it is, where the assignment caps them; empty: the submission's name.
-        cores: those that were reserved before the session began, if any were.
+        machine: what is kept from one session to the next; without it, the session has one of its own.
         submitted: what was read of it, once it ran; None if it could not be read.
     """
 
@@ -42,7 +41,7 @@ class Grading:
     progress: Progress
     student: str = ""
     runtime: str | None = None
-    cores: Cores | None = None
+    machine: Machine | None = None
     submitted: Submission | None = None
     run: Run | None = None
     checks: list[Check] = field(default_factory=list)
@@ -65,16 +64,19 @@ class Grading:
         Raises:
             HarnessError: see `grade`.
         """
-        choice = choose(self.sandbox, self._allowed_device(), self.progress.note, self._runtime())
-        choice.backend.sweep()
-        self.progress.note(f"sandbox: {choice.backend.name} ({choice.reason})")
-        with self.cores or Cores(self.progress.note) as held:
-            cores = held.reserve(self.assignment.limits.cpus)
+        with nullcontext(self.machine) if self.machine else Machine(self.progress.note) as machine:
+            choice = machine.choose(self.sandbox, self._allowed_device(), self._runtime())
+            choice.backend.sweep()
+            self.progress.note(f"sandbox: {choice.backend.name} ({choice.reason})")
+            cores = machine.cores.reserve(self.assignment.limits.cpus)
             order = Order(
                 self.assignment, self.submission, self.reference, choice.device, choice.reason, cores
             )
-            with self._counted(), closing(choice.backend):
-                self.submitted, self.run = grade(order, choice.backend, self.progress)
+            try:
+                with self._counted():
+                    self.submitted, self.run = grade(order, choice.backend, self.progress)
+            finally:
+                machine.cores.release()
 
     def _runtime(self) -> str | None:
         """What the command asks for; else what the assignment does, of those who have its reference.

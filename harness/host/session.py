@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from harness.host.errors import HarnessError, MachineError, UsageError
+from harness.host.errors import HarnessError, InterruptedGradingError, MachineError, UsageError
 from harness.host.pytest_plugin import FAULT, GRADING
 from harness.host.report.live import progress_for
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from harness.host.cores import Cores
+    from harness.host.machine import Machine
     from harness.host.records import Report
 
 LAST_LINES = 30
@@ -25,11 +25,11 @@ class QuietSession:
 
     Args:
         console: where live progress goes.
-        cores: those that are reserved already.
+        machine: what is kept from one session to the next.
     """
 
-    def __init__(self, console: Console, cores: Cores) -> None:
-        self._console, self._cores = console, cores
+    def __init__(self, console: Console, machine: Machine) -> None:
+        self._console, self._machine = console, machine
         self._output = io.StringIO()
         self._config: pytest.Config | None = None
         self._broken: str | None = None
@@ -43,7 +43,7 @@ class QuietSession:
         config.pluginmanager.register(pytest.TerminalReporter(config, self._output), "terminalreporter")
         if GRADING in config.stash:
             config.stash[GRADING].progress = progress_for(self._console)
-            config.stash[GRADING].cores = self._cores
+            config.stash[GRADING].machine = self._machine
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Keep why an assignment's checks could not be collected."""
@@ -72,7 +72,7 @@ class QuietSession:
 
     def _stopped(self, status: int) -> HarnessError:
         if status == pytest.ExitCode.INTERRUPTED:
-            return MachineError("interrupted; nothing was graded")
+            return InterruptedGradingError("interrupted; nothing was graded")
         if status == pytest.ExitCode.USAGE_ERROR:
             return UsageError("pytest refused the command; its message is above")
         lines = self._output.getvalue().splitlines()[-LAST_LINES:]

@@ -143,6 +143,7 @@ class BubblewrapBackend:
             processes=PARENT_PROCESSES,
             scratch_bytes=PARENT_SCRATCH_BYTES,
             low_priority=False,
+            cores=frozenset(),  # it outlives the run that it is started for
         )
         return BubblewrapSandbox(parent, self._runtime, control)
 
