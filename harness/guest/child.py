@@ -110,7 +110,7 @@ def _train(job: Message, sender: Sender) -> Message:
         model=model,
         tr_set=tr_set,
         dv_set=dv_set,
-        criterion=build.build_criterion(fields["loss"]).to(device),
+        criterion=task.criterion(fields["loss"]).to(device),
         optimizer=optimizer,
         scheduler=build.build_scheduler(fields["scheduler"], optimizer),
         task=task,

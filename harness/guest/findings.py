@@ -137,6 +137,14 @@ _HINTS = (
         "the data are float32; make every tensor of yours float32 too (x.float())",
     ),
     (
+        r"target with class probabilities",
+        "the output is not one score for each class here: return the same shape in training and in testing",
+    ),
+    (
+        r"Target (-?\d+) is out of bounds",
+        "{0} is no class: targets are numbers from 0 to one less than the number of classes",
+    ),
+    (
         r"does not require grad",
         "no parameter leads to the loss: is the output detached, computed under no_grad or made by NumPy?",
     ),

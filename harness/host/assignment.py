@@ -6,7 +6,7 @@ import itertools
 import re
 import tomllib
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -22,12 +22,18 @@ from pydantic import (
 
 from harness.host.errors import UsageError
 from harness.host.schema_errors import joined, nearest, problems_of, quoted, unknown
-from harness.host.torch_names import LOSSES, REFUSED_LOSSES
+from harness.host.tasks import METRIC_DIRECTIONS, TASKS, Task
+from harness.host.torch_names import REFUSED_LOSSES
+
+if TYPE_CHECKING:
+    TaskName = str
+    MetricName = str
+else:  # closed sets that stand in `tasks` alone
+    TaskName = Literal[tuple(TASKS)]
+    MetricName = Literal[tuple(METRIC_DIRECTIONS)]
 
 FILE_NAME = "assignment.toml"
 ID = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
-METRIC_DIRECTIONS: dict[str, str] = {"rmse": "min", "mae": "min", "accuracy": "max"}
-TASK_METRICS: dict[str, tuple[str, ...]] = {"regression": ("rmse", "mae"), "classification": ("accuracy",)}
 RANGE_KEYS = frozenset({"seed", "epochs", "batch_size", "valid_ratio", "early_stop", "grad_clip"})
 RANGE_TABLES = frozenset({"model", "optimizer", "scheduler", "loss"})
 
@@ -54,7 +60,7 @@ InnerPath = Annotated[str, AfterValidator(_inside)]
 
 
 class DataSection(_Closed):
-    """Where the rows are: `id` and `target` name columns, `classes` is for classification only."""
+    """Where the rows are: `id` and `target` name columns, `classes` is for tasks that have them."""
 
     train: InnerPath = "data/train.csv"
     test: InnerPath = "data/test.csv"
@@ -72,7 +78,7 @@ class DataSection(_Closed):
 class MetricSection(_Closed):
     """What is measured, and which way is better."""
 
-    name: Literal["rmse", "mae", "accuracy"]
+    name: MetricName
     direction: Literal["min", "max"]
 
     @model_validator(mode="after")
@@ -146,7 +152,7 @@ class AssignmentFile(_Closed):
 
     id: Annotated[str, Field(pattern=f"^{ID.pattern}$")]
     title: Annotated[str, Field(min_length=1)]
-    task: Literal["regression", "classification"]
+    task: TaskName
     data: DataSection
     metric: MetricSection
     loss: LossSection
@@ -162,9 +168,9 @@ class AssignmentFile(_Closed):
     @field_validator("loss")
     @classmethod
     def _loss_fits(cls, loss: LossSection, info: ValidationInfo) -> LossSection:
-        known = LOSSES.get(info.data.get("task", ""), {})
-        if known and loss.name not in known:
-            why = REFUSED_LOSSES.get(loss.name) or unknown(loss.name, known)
+        task = TASKS.get(info.data.get("task", ""))
+        if task is not None and loss.name not in task.losses:
+            why = REFUSED_LOSSES.get(loss.name) or unknown(loss.name, task.losses)
             raise ValueError(f"name is {quoted(loss.name)}, which cannot be the loss here: {why}")
         return loss
 
@@ -197,13 +203,14 @@ class AssignmentFile(_Closed):
 
     @model_validator(mode="after")
     def _task_fits(self) -> Self:
-        if self.metric.name not in TASK_METRICS[self.task]:
+        task = TASKS[self.task]
+        if self.metric.name not in task.metrics:
             raise ValueError(
                 f"metric.name is {quoted(self.metric.name)}, but the task is {self.task}; "
-                f"allowed are {', '.join(TASK_METRICS[self.task])}"
+                f"allowed are {', '.join(task.metrics)}"
             )
-        if (self.data.classes is not None) != (self.task == "classification"):
-            need = "must be given" if self.task == "classification" else "must be left out"
+        if (self.data.classes is not None) != task.has_classes:
+            need = "must be given" if task.has_classes else "must be left out"
             raise ValueError(f"data.classes {need}, since the task is {self.task}")
         return self
 
@@ -224,8 +231,13 @@ class Assignment(AssignmentFile):
         return self.folder / self.data.test
 
     @property
+    def kind(self) -> Task:
+        """What depends on the kind of task."""
+        return TASKS[self.task]
+
+    @property
     def outputs(self) -> int:
-        """How many numbers a prediction has: one for regression, a logit for each class otherwise."""
+        """How many numbers a prediction has: a score for each class, or one."""
         return self.data.classes or 1
 
 

@@ -13,7 +13,6 @@ from harness.host.schema_errors import joined, problems_of, quoted, quoted_key, 
 from harness.host.torch_names import (
     ALIASES,
     ARGUMENT_KINDS,
-    LOSSES,
     OPTIMIZERS,
     REFUSED_LOSSES,
     REFUSED_OPTIMIZERS,
@@ -157,7 +156,7 @@ def _component_problems(table: Mapping[str, Value], assignment: Assignment) -> l
     choices = (
         ("optimizer", "torch.optim", OPTIMIZERS, REFUSED_OPTIMIZERS),
         ("scheduler", "torch.optim.lr_scheduler", SCHEDULERS, REFUSED_SCHEDULERS),
-        ("loss", f"torch.nn for {assignment.task}", LOSSES[assignment.task], REFUSED_LOSSES),
+        ("loss", f"torch.nn for {assignment.task}", assignment.kind.losses, REFUSED_LOSSES),
     )
     problems: list[str] = []
     for key, place, allowed, refused in choices:

@@ -7,7 +7,7 @@ import hashlib
 import hmac
 import io
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -30,7 +30,7 @@ class Data:
     Attributes:
         features: names of the F feature columns, in the order of the arrays.
         train_inputs: (N, F) float32, C-contiguous.
-        train_targets: (N,) float32 for regression, int64 class numbers for classification.
+        train_targets: (N,) of the task's type: float32, or int64 class numbers.
         train_ids: (N,) as they are written.
         test_inputs: (M, F) float32, C-contiguous, in the file's order.
         test_ids: (M,) as they are written.
@@ -39,7 +39,7 @@ class Data:
 
     features: tuple[str, ...]
     train_inputs: NDArray[np.float32]
-    train_targets: NDArray[np.float32] | NDArray[np.int64]
+    train_targets: NDArray[Any]
     train_ids: NDArray[np.str_]
     test_inputs: NDArray[np.float32]
     test_ids: NDArray[np.str_]
@@ -68,7 +68,7 @@ def load_data(assignment: Assignment) -> Data:
     return Data(
         features=features,
         train_inputs=_float32(np.delete(train.numbers, target_at, axis=1), train),
-        train_targets=as_targets(train, target, assignment.data.classes),
+        train_targets=as_targets(train, assignment, assignment.kind.target_dtype),
         train_ids=train.ids,
         test_inputs=_float32(test.numbers, test),
         test_ids=test.ids,
@@ -76,29 +76,16 @@ def load_data(assignment: Assignment) -> Data:
     )
 
 
-def as_targets(table: Table, target: str, classes: int | None) -> NDArray[np.float32] | NDArray[np.int64]:
-    """A column as the loops need targets: float32 for regression, int64 class numbers for classification.
-
-    Args:
-        table: N rows.
-        target: the column's name.
-        classes: how many there are; None: regression.
-
-    Returns:
-        (N,) targets.
+def as_targets(table: Table, assignment: Assignment, dtype: str) -> NDArray[Any]:
+    """The target column (N,) of a table of N rows, checked and in a type that the task names.
 
     Raises:
-        UsageError: a target is too large, or is no class number from 0 to one less than `classes`.
+        UsageError: a target is none of the task's.
     """
-    targets = table.numbers[:, table.columns.index(target)]
-    if classes is None:
-        return _float32(targets, table)
-    _refuse(
-        table,
-        (targets != np.floor(targets)) | (targets < 0) | (targets >= classes),
-        f"is no class under {classes}",
-    )
-    return targets.astype(np.int64)
+    targets = table.numbers[:, table.columns.index(assignment.data.target)]
+    wrong, why = assignment.kind.fault(targets, assignment.data.classes)
+    _refuse(table, wrong, why)
+    return targets.astype(dtype)
 
 
 def validation_rows(n_rows: int, valid_ratio: float, seed: int) -> NDArray[np.int64]:

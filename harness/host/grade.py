@@ -139,6 +139,7 @@ def _scored(order: Order, backend: Backend, run_id: str, phases: _Phases, starte
         valid_predictions=predictions.valid,
         valid_targets=material.valid_targets,
     )
+    score = replace(score, chance=scoring.chance_level(assignment, material.data.train_targets))
     trained = phases.results[0]
     finding = material.finding(predictions, phases.again) if phases.again is not None else ""
     return Run(

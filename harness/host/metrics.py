@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from harness.host.assignment import METRIC_DIRECTIONS
+from harness.host.tasks import METRIC_DIRECTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -25,16 +25,24 @@ class Metric:
         direction: ``min`` or ``max``, whichever is better.
         per_row: from predictions (N, C) and answers (N,), a float64 value for each row (N,).
         aggregate: from the mean over rows, of any shape, to the metric.
+        constant: from answers (N,) and the number of outputs C, the prediction (C,) that is best where all
+            rows get the same.
     """
 
     name: str
     direction: str
     per_row: Callable[[NDArray[np.float32], NDArray[Any]], NDArray[np.float64]]
     aggregate: Callable[[NDArray[np.float64]], NDArray[np.float64]]
+    constant: Callable[[NDArray[Any], int], NDArray[np.float64]]
 
     def __call__(self, predictions: NDArray[np.float32], answers: NDArray[Any]) -> float:
         """The metric over all rows, of which there must be at least one."""
         return float(self.aggregate(np.asarray(self.per_row(predictions, answers).mean())))
+
+    def chance_level(self, answers: NDArray[Any], outputs: int) -> float:
+        """The metric of the best prediction that is the same for all rows (N,) of answers."""
+        constant = self.constant(answers, outputs).astype(np.float32)
+        return self(np.broadcast_to(constant, (len(answers), outputs)), answers)
 
     def at_least_as_good(self, value: float, threshold: float) -> bool:
         """Whether `value` reaches `threshold` in this metric's direction."""
@@ -61,15 +69,27 @@ def _hit(predictions: NDArray[np.float32], answers: NDArray[Any]) -> NDArray[np.
     return hits
 
 
+def _mean(answers: NDArray[Any], _: int) -> NDArray[np.float64]:
+    return np.atleast_1d(np.mean(answers))
+
+
+def _median(answers: NDArray[Any], _: int) -> NDArray[np.float64]:
+    return np.atleast_1d(np.median(answers))
+
+
+def _most_frequent(answers: NDArray[Any], classes: int) -> NDArray[np.float64]:
+    return np.bincount(answers, minlength=classes).astype(np.float64)
+
+
 def _itself(mean: NDArray[np.float64]) -> NDArray[np.float64]:
     return mean
 
 
 METRICS: Mapping[str, Metric] = MappingProxyType(
     {
-        "rmse": Metric("rmse", METRIC_DIRECTIONS["rmse"], _squared_error, np.sqrt),
-        "mae": Metric("mae", METRIC_DIRECTIONS["mae"], _absolute_error, _itself),
-        "accuracy": Metric("accuracy", METRIC_DIRECTIONS["accuracy"], _hit, _itself),
+        "rmse": Metric("rmse", METRIC_DIRECTIONS["rmse"], _squared_error, np.sqrt, _mean),
+        "mae": Metric("mae", METRIC_DIRECTIONS["mae"], _absolute_error, _itself, _median),
+        "accuracy": Metric("accuracy", METRIC_DIRECTIONS["accuracy"], _hit, _itself, _most_frequent),
     }
 )
 
@@ -91,6 +111,6 @@ def cross_entropy(predictions: NDArray[np.float32], answers: NDArray[Any]) -> fl
     return float((np.log(np.exp(logits).sum(axis=1)) - chosen).mean())
 
 
-TASK_LOSSES: Mapping[str, Callable[[NDArray[np.float32], NDArray[Any]], float]] = MappingProxyType(
-    {"regression": squared_loss, "classification": cross_entropy}
+LOSSES: Mapping[str, Callable[[NDArray[np.float32], NDArray[Any]], float]] = MappingProxyType(
+    {"squared_error": squared_loss, "cross_entropy": cross_entropy}
 )

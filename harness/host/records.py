@@ -141,6 +141,7 @@ class Score:
 
     Attributes:
         test_loss: the task's loss over all test rows.
+        chance: what the best prediction that is the same for all rows has on the training rows.
     """
 
     metric: str
@@ -149,6 +150,7 @@ class Score:
     public: Interval | None = None
     private: Interval | None = None
     test_loss: float | None = None
+    chance: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

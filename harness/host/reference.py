@@ -41,7 +41,7 @@ class Reference:
 
     Attributes:
         ids: (M,) ids of the test rows, as they are written.
-        answers: (M,) float64 for regression, int64 class numbers for classification.
+        answers: (M,) of the task's type: float64, or int64 class numbers.
         split_key: 32 secret bytes that decide which rows are public.
     """
 
@@ -97,6 +97,5 @@ def load_reference(folder: Path, assignment: Assignment) -> Reference | None:
             f"{answers}: its columns must be {assignment.data.id} and {assignment.data.target}",
             "make it anew with the assignment's build.py",
         )
-    classes = assignment.data.classes
-    exact = table.numbers[:, 0] if classes is None else as_targets(table, assignment.data.target, classes)
+    exact = as_targets(table, assignment, assignment.kind.answer_dtype)
     return Reference(table.ids, exact, bytes.fromhex(checked.split_key))

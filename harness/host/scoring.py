@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from harness.host.metrics import METRICS, TASK_LOSSES, Metric
+from harness.host.metrics import LOSSES, METRICS, Metric
 from harness.host.records import Baseline, Interval, Score
 
 if TYPE_CHECKING:
@@ -168,8 +168,13 @@ def score(
         validation=validation,
         public=score_split(metric, test_predictions[public], answers[public]),
         private=score_split(metric, test_predictions[~public], answers[~public]),
-        test_loss=TASK_LOSSES[assignment.task](test_predictions, answers),
+        test_loss=LOSSES[assignment.kind.test_loss](test_predictions, answers),
     )
+
+
+def chance_level(assignment: Assignment, targets: NDArray[Any]) -> float:
+    """The metric that the best prediction which is the same for all rows has on these targets (N,)."""
+    return METRICS[assignment.metric.name].chance_level(targets, assignment.outputs)
 
 
 def baselines(assignment: Assignment, scored: Score) -> tuple[Baseline, ...]:

@@ -95,24 +95,21 @@ REFUSED_SCHEDULERS: Mapping[str, str] = MappingProxyType(
     }
 )
 
-LOSSES: Mapping[str, Mapping[str, Arguments]] = MappingProxyType(
+# Losses between numbers, and between scores and class numbers; `tasks` says which task takes which.
+NUMBER_LOSSES: Mapping[str, Arguments] = MappingProxyType(
     {
-        "regression": MappingProxyType(
-            {
-                "HuberLoss": _takes("delta"),
-                "L1Loss": _takes(""),
-                "MSELoss": _takes(""),
-                "PoissonNLLLoss": _takes("log_input full eps"),
-                "SmoothL1Loss": _takes("beta"),
-            }
-        ),
-        "classification": MappingProxyType(
-            {
-                "CrossEntropyLoss": _takes("ignore_index label_smoothing"),
-                "MultiMarginLoss": _takes("p margin"),
-                "NLLLoss": _takes("ignore_index"),
-            }
-        ),
+        "HuberLoss": _takes("delta"),
+        "L1Loss": _takes(""),
+        "MSELoss": _takes(""),
+        "PoissonNLLLoss": _takes("log_input full eps"),
+        "SmoothL1Loss": _takes("beta"),
+    }
+)
+CLASS_LOSSES: Mapping[str, Arguments] = MappingProxyType(
+    {
+        "CrossEntropyLoss": _takes("ignore_index label_smoothing"),
+        "MultiMarginLoss": _takes("p margin"),
+        "NLLLoss": _takes("ignore_index"),
     }
 )
 _TWO_INPUTS = "it compares pairs or triples of outputs, and the loops pass one output and one target"

@@ -13,11 +13,12 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from harness.guest import data, loops
 from harness.guest.tasks import task_of
+from harness.host.metrics import METRICS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-ROWS, VALID_ROWS, FEATURES, EPOCHS, SEED = 517, 130, 11, 4, 5201314
+ROWS, VALID_ROWS, FEATURES, CLASSES, EPOCHS, SEED = 517, 130, 11, 3, 4, 5201314
 OPTIMIZERS: dict[str, Callable[[Any], torch.optim.Optimizer]] = {
     "SGD": lambda parameters: torch.optim.SGD(parameters, lr=0.001, momentum=0.5),
     "Adam": lambda parameters: torch.optim.Adam(parameters, lr=0.01),
@@ -28,45 +29,70 @@ SCHEDULERS: dict[str, Callable[[Any], Any]] = {
 }
 
 
+OUTPUTS = {"regression": 1, "classification": CLASSES}
+
+
+def criterion_of(task: str) -> Any:
+    """The loss that the lecture takes."""
+    return nn.MSELoss() if task == "regression" else nn.CrossEntropyLoss()
+
+
 class DropoutNet(nn.Module):
     """A model whose loss depends on the random state at each step."""
 
-    def __init__(self) -> None:
+    def __init__(self, task: str) -> None:
         super().__init__()
         self.layers = nn.Sequential(
-            nn.Linear(FEATURES, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Dropout(0.2), nn.Linear(16, 1)
+            nn.Linear(FEATURES, 16),
+            nn.BatchNorm1d(16),
+            nn.ReLU(),
+            nn.Dropout(0.2),
+            nn.Linear(16, OUTPUTS[task]),
         )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Map (B, FEATURES) to (B,)."""
-        return self.layers(x).squeeze(1)  # type: ignore[no-any-return]
+        """Map (B, FEATURES) to (B,) numbers or (B, CLASSES) scores."""
+        x = self.layers(x)
+        return x.squeeze(1) if x.shape[1] == 1 else x
 
 
 class PlainNet(nn.Module):
     """Without batch statistics, so that a batch may have one row."""
 
-    def __init__(self) -> None:
+    def __init__(self, task: str) -> None:
         super().__init__()
-        self.layers = nn.Sequential(nn.Linear(FEATURES, 16), nn.ReLU(), nn.Dropout(0.2), nn.Linear(16, 1))
+        self.layers = nn.Sequential(
+            nn.Linear(FEATURES, 16), nn.ReLU(), nn.Dropout(0.2), nn.Linear(16, OUTPUTS[task])
+        )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Map (B, FEATURES) to (B,)."""
-        return self.layers(x).squeeze(1)  # type: ignore[no-any-return]
+        """Map (B, FEATURES) to (B,) numbers or (B, CLASSES) scores."""
+        x = self.layers(x)
+        return x.squeeze(1) if x.shape[1] == 1 else x
 
 
-def rows() -> tuple[torch.Tensor, torch.Tensor]:
-    """Inputs (ROWS, FEATURES) and targets (ROWS,)."""
+def model_of(task: str, batch_size: int) -> nn.Module:
+    """A model for the task."""
+    return PlainNet(task) if batch_size == 1 else DropoutNet(task)
+
+
+def rows(task: str) -> tuple[torch.Tensor, torch.Tensor]:
+    """Inputs (ROWS, FEATURES) and targets (ROWS,): float32 numbers, or int64 classes."""
     generator = torch.Generator().manual_seed(1)
     x = torch.randn(ROWS, FEATURES, generator=generator)
-    return x, x.sum(1) + torch.randn(ROWS, generator=generator)
+    if task == "regression":
+        return x, x.sum(1) + torch.randn(ROWS, generator=generator)
+    return x, (x[:, :CLASSES] + torch.randn(ROWS, CLASSES, generator=generator)).argmax(1)
 
 
-def lecture(optimizer_name: str, scheduler_name: str, batch_size: int) -> tuple[list[Any], dict[str, Any]]:
+def lecture(
+    task: str, optimizer_name: str, scheduler_name: str, batch_size: int
+) -> tuple[list[Any], dict[str, Any]]:
     """The loops of the course's lecture, over a `DataLoader`, word for word but for what they record."""
-    x, y = rows()
+    x, y = rows(task)
     torch.manual_seed(SEED)
-    model = PlainNet() if batch_size == 1 else DropoutNet()
-    criterion = nn.MSELoss()
+    model = model_of(task, batch_size)
+    criterion = criterion_of(task)
     optimizer = OPTIMIZERS[optimizer_name](model.parameters())
     scheduler: Any = SCHEDULERS[scheduler_name](optimizer)
     tr_set: Any = DataLoader(TensorDataset(x[VALID_ROWS:], y[VALID_ROWS:]), batch_size, shuffle=True)
@@ -99,12 +125,18 @@ def lecture(optimizer_name: str, scheduler_name: str, batch_size: int) -> tuple[
 
 
 def ours(
-    optimizer_name: str, scheduler_name: str, batch_size: int, *, own_dataset: bool, seed: int = SEED
+    task: str,
+    optimizer_name: str,
+    scheduler_name: str,
+    batch_size: int,
+    *,
+    own_dataset: bool,
+    seed: int = SEED,
 ) -> tuple[list[Any], dict[str, Any]]:
     """The same training by the guest's loops."""
-    x, y = rows()
+    x, y = rows(task)
     torch.manual_seed(seed)
-    model = PlainNet() if batch_size == 1 else DropoutNet()
+    model = model_of(task, batch_size)
     optimizer = OPTIMIZERS[optimizer_name](model.parameters())
     tr_set: Any
     dv_set: Any
@@ -119,10 +151,10 @@ def ours(
         model=model,
         tr_set=tr_set,
         dv_set=dv_set,
-        criterion=nn.MSELoss(),
+        criterion=task_of(task, OUTPUTS[task]).criterion({"name": type(criterion_of(task)).__name__}),
         optimizer=optimizer,
         scheduler=SCHEDULERS[scheduler_name](optimizer),
-        task=task_of("regression", 1),
+        task=task_of(task, OUTPUTS[task]),
         device="cpu",
         epochs=EPOCHS,
         early_stop=0,
@@ -143,14 +175,19 @@ def _one_thread() -> Any:
 
 @pytest.mark.parametrize("own_dataset", [False, True], ids=["tensors", "student's data set"])
 @pytest.mark.parametrize(
-    ("optimizer", "scheduler", "batch_size"), list(itertools.product(OPTIMIZERS, SCHEDULERS, [1, 16, 256]))
+    ("task", "optimizer", "scheduler", "batch_size"),
+    [
+        *itertools.product(["regression"], OPTIMIZERS, SCHEDULERS, [1, 16, 256]),
+        *itertools.product(["classification"], ["SGD"], ["none"], [1, 16, 256]),
+        *itertools.product(["classification"], ["Adam"], ["cosine"], [1, 16, 256]),
+    ],
 )
 def test_losses_and_weights_are_the_lectures(
-    optimizer: str, scheduler: str, batch_size: int, *, own_dataset: bool
+    task: str, optimizer: str, scheduler: str, batch_size: int, *, own_dataset: bool
 ) -> None:
     """Every epoch's losses and the best weights are equal bit for bit; the last batch is incomplete."""
-    expected_record, expected_state = lecture(optimizer, scheduler, batch_size)
-    record, state = ours(optimizer, scheduler, batch_size, own_dataset=own_dataset)
+    expected_record, expected_state = lecture(task, optimizer, scheduler, batch_size)
+    record, state = ours(task, optimizer, scheduler, batch_size, own_dataset=own_dataset)
 
     assert record == expected_record
     assert state.keys() == expected_state.keys()
@@ -159,7 +196,33 @@ def test_losses_and_weights_are_the_lectures(
 
 def test_different_seeds_give_different_losses() -> None:
     """The comparison above is not of constants."""
-    record, _ = ours("SGD", "none", 16, own_dataset=False)
-    other, _ = ours("SGD", "none", 16, own_dataset=False, seed=SEED + 1)
+    record, _ = ours("regression", "SGD", "none", 16, own_dataset=False)
+    other, _ = ours("regression", "SGD", "none", 16, own_dataset=False, seed=SEED + 1)
 
     assert record != other
+
+
+@pytest.mark.parametrize("task", OUTPUTS)
+def test_predictions_and_their_accuracy_are_the_lectures(task: str) -> None:
+    """The testing loop gives the same bits, and the host counts the hits that the lecture counts."""
+    x, y = rows(task)
+    torch.manual_seed(SEED)
+    model = model_of(task, 16).eval()
+    tt_set: Any = DataLoader(TensorDataset(x, y), 16, shuffle=False)
+    preds, train_acc = [], 0.0
+    for xb, yb in tt_set:
+        with torch.no_grad():
+            outputs = model(xb)
+        preds.append(outputs.cpu())
+        _, train_pred = torch.max(outputs.reshape(len(xb), -1), 1)
+        train_acc += (train_pred.detach() == yb.detach()).sum().item()
+    expected = torch.cat(preds)
+
+    batches = data.OnlyInputs(data.TensorBatches((x,), 16, shuffle=False))
+    predictions = loops.test(model, batches, task_of(task, OUTPUTS[task]), "cpu")
+
+    assert predictions.shape == (ROWS, OUTPUTS[task])
+    assert torch.equal(predictions, expected.reshape(ROWS, -1))
+    if task == "classification":
+        accuracy = METRICS["accuracy"](predictions.numpy(), y.numpy())
+        assert accuracy == pytest.approx(train_acc / len(tt_set.dataset), abs=1e-12)

@@ -52,6 +52,7 @@ RUN = Run(
         public=Interval(0.623456, (0.60, 0.65), 600),
         private=Interval(0.634567, (0.59, 0.68), 643),
         test_loss=0.401234,
+        chance=1.012345,
     ),
     baselines=(
         Baseline("simple", 0.9, public=True, private=True),

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness.host.assignment import (
-    METRIC_DIRECTIONS,
     RANGE_KEYS,
     RANGE_TABLES,
     Assignment,
@@ -19,6 +18,7 @@ from harness.host.assignment import (
 )
 from harness.host.config import TrainConfig
 from harness.host.errors import UsageError
+from harness.host.tasks import METRIC_DIRECTIONS
 
 if TYPE_CHECKING:
     from pathlib import Path

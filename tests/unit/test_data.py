@@ -22,7 +22,7 @@ TEST = "id,temp,rain\n9,0.1,0\n08,1e-3,1\n"
 ANSWERS = "id,count\n9,11\n08,22\n"
 REFERENCE = 'answers = "answers.csv"\nsplit_key = "' + "ab" * 32 + '"\n'
 PLANTED = "987654.25"
-BIKES = Path(__file__).parents[2] / "assignments" / "hw1-bikes"
+ASSIGNMENTS = [file.parent for file in (Path(__file__).parents[2] / "assignments").glob("*/assignment.toml")]
 
 
 @pytest.fixture
@@ -231,10 +231,10 @@ def test_whole_numbers_stay_whole() -> None:
     assert text == 'key,hour,"a,b"\n0,1,0.1\n1,-3,1e-07\n'
 
 
-@pytest.mark.skipif(not (BIKES / "assignment.toml").exists(), reason="hw1-bikes is not in this copy")
-def test_the_bikes_assignment_loads() -> None:
+@pytest.mark.parametrize("folder", ASSIGNMENTS, ids=lambda folder: folder.name)
+def test_the_real_assignments_load(folder: Path) -> None:
     """The real files pass every check, and the reference is for the test rows."""
-    assignment = load_assignment(BIKES)
+    assignment = load_assignment(folder)
     data = load_data(assignment)
     reference = load_reference(reference_folder(assignment), assignment)
     assert data.train_inputs.shape[1] == data.test_inputs.shape[1] == len(data.features)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from harness.host.data import load_data
 from harness.host.grade import grade
 from harness.host.guest_code import guest_bundle, guest_command
 from harness.host.records import Usage
@@ -68,6 +69,7 @@ def test_honest_run_is_scored() -> None:
     assert all(split.value < 0.2 for split in splits)
     assert splits[0].rows == VALIDATION_ROWS
     assert splits[1].rows + splits[2].rows == TEST_ROWS
+    assert run.score.chance == pytest.approx(load_data(order().assignment).train_targets.std(), rel=1e-6)
     assert all(baseline.public and baseline.private for baseline in run.baselines)
     assert [claim.valid_loss for claim in run.epochs] == [5.0, 2.5]
     assert (run.best_epoch, run.log) == (2, "learning\npredicting\n")

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 from sklearn import metrics as sklearn_metrics
+from sklearn.dummy import DummyClassifier, DummyRegressor
 
-from harness.host.assignment import METRIC_DIRECTIONS
-from harness.host.metrics import METRICS, TASK_LOSSES
+from harness.host.metrics import LOSSES, METRICS
+from harness.host.tasks import METRIC_DIRECTIONS, TASKS
 
 ROWS = 500
 
@@ -50,7 +51,7 @@ def test_the_largest_float32_does_not_overflow() -> None:
     largest = np.full((2, 1), np.finfo(np.float32).max)
     assert np.isfinite(METRICS["rmse"](largest, np.array([-1e38, 0.0])))
     logits = np.array([[1, -1], [-1, 1]], dtype=np.float32) * np.finfo(np.float32).max
-    assert np.isfinite(TASK_LOSSES["classification"](logits, np.array([1, 1])))
+    assert np.isfinite(LOSSES["cross_entropy"](logits, np.array([1, 1])))
 
 
 def test_losses_are_those_of_torch() -> None:
@@ -59,10 +60,10 @@ def test_losses_are_those_of_torch() -> None:
     logits = generator.normal(0, 5, (ROWS, 7)).astype(np.float32)
     classes = generator.integers(0, 7, ROWS)
     expected = torch.nn.CrossEntropyLoss()(torch.from_numpy(logits).double(), torch.from_numpy(classes))
-    assert TASK_LOSSES["classification"](logits, classes) == pytest.approx(expected.item(), rel=1e-12)
+    assert LOSSES["cross_entropy"](logits, classes) == pytest.approx(expected.item(), rel=1e-12)
     targets = generator.normal(size=ROWS)
     expected = torch.nn.MSELoss()(torch.from_numpy(logits[:, 0]).double(), torch.from_numpy(targets))
-    assert TASK_LOSSES["regression"](logits[:, :1], targets) == pytest.approx(expected.item(), rel=1e-12)
+    assert LOSSES["squared_error"](logits[:, :1], targets) == pytest.approx(expected.item(), rel=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -83,3 +84,27 @@ def test_reaching_a_threshold_counts(name: str, value: float, good: bool) -> Non
 def test_directions_are_the_assignment_s() -> None:
     """The schema and the metrics cannot disagree on which way is better."""
     assert {name: metric.direction for name, metric in METRICS.items()} == METRIC_DIRECTIONS
+
+
+def test_chance_is_the_best_prediction_that_is_the_same_for_all_rows() -> None:
+    """The mean, the median and the most frequent class: scikit-learn's dummies have the same scores."""
+    answers = np.random.default_rng(6).poisson(3.0, ROWS)
+    nothing = np.zeros((ROWS, 1))
+    mean = DummyRegressor(strategy="mean").fit(nothing, answers).predict(nothing)
+    median = DummyRegressor(strategy="median").fit(nothing, answers).predict(nothing)
+    frequent = DummyClassifier(strategy="most_frequent").fit(nothing, answers).predict(nothing)
+    assert METRICS["rmse"].chance_level(answers, 1) == pytest.approx(
+        sklearn_metrics.root_mean_squared_error(answers, mean), rel=1e-6
+    )
+    assert METRICS["mae"].chance_level(answers, 1) == pytest.approx(
+        sklearn_metrics.mean_absolute_error(answers, median)
+    )
+    assert METRICS["accuracy"].chance_level(answers, 12) == pytest.approx(
+        sklearn_metrics.accuracy_score(answers, frequent)
+    )
+
+
+def test_every_task_names_formulas_that_exist() -> None:
+    """A task's metrics and its test loss are in the tables."""
+    assert {name for task in TASKS.values() for name in task.metrics} == set(METRICS)
+    assert {task.test_loss for task in TASKS.values()} == set(LOSSES)

@@ -54,7 +54,11 @@ def _itself(mean: NDArray[np.float64]) -> NDArray[np.float64]:
     return mean
 
 
-LOG_LOSS = Metric("log_loss", "min", _log_loss_of_row, _itself)
+def _undecided(_: Labels, outputs: int) -> NDArray[np.float64]:
+    return np.zeros(outputs)
+
+
+LOG_LOSS = Metric("log_loss", "min", _log_loss_of_row, _itself, _undecided)
 """Mean cross-entropy of two classes; predictions are the logit of class 1."""
 
 

@@ -62,6 +62,7 @@ def test_a_graded_run_shows_all_that_was_measured(report_with: Callable[..., Rep
         "✓ ok   ·   hw1-bikes   ·   alice",
         "  validation    0.6123      95 % interval 0.5800 – 0.6400       486 rows",  # noqa: RUF001  # typography
         "  private test  0.6346      95 % interval 0.5900 – 0.6800       643 rows",  # noqa: RUF001  # likewise
+        "  chance        1.012       the best single answer to all training rows",
         "  medium        0.7000            ✓         ✓",
         "  boss          0.3500            ✗         ✗",
         "  ✓  beats_simple[public]                                              0.5 / 0.5",

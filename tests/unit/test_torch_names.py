@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 import torch
 
+from harness.host.tasks import TASKS
 from harness.host.torch_names import (
     ALIASES,
     ARGUMENT_KINDS,
-    LOSSES,
     OPTIMIZERS,
     REFUSED_LOSSES,
     REFUSED_OPTIMIZERS,
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from types import ModuleType
 
-ALL_LOSSES = {name: arguments for losses in LOSSES.values() for name, arguments in losses.items()}
+ALL_LOSSES = {name: arguments for task in TASKS.values() for name, arguments in task.losses.items()}
 GIVEN_BY_THE_LOOPS = {"self", "params", "optimizer"}
 NOT_FROM_TOML = {"last_epoch", "scale_fn", "reduction", "reduce", "size_average", "weight"}
 EXCEPTIONS = {("Adafactor", "eps")}  # a pair whose first part is None by default; TOML has no None

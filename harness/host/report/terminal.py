@@ -87,6 +87,13 @@ def _score(page: Page, run: Run) -> None:
     page.heading("Score", f"{score.metric}, {better(score.direction)}")
     for name, interval in known.items():
         _interval(page, name, interval)
+    if score.chance is not None:
+        page.line(
+            "  ",
+            Span("chance", width=_LABEL),
+            Span(figure(score.chance), width=_VALUE),
+            Span("the best single answer to all training rows", "dim"),
+        )
     if score.public is None and score.private is None:
         page.paragraph(
             "There is no hidden reference on this machine: the score is on the validation rows, "
