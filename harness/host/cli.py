@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -155,8 +156,11 @@ def grade(  # noqa: PLR0913  the options of the contract
         _render(report, console)
         _write(report, json, junit, feedback)
 
+    # Whoever ends the command politely, such as CI that cancels a job, finds nothing left of it.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with Machine(lambda text: typer.echo(text, err=True)) as machine:
         if watch:
+            signal.signal(signal.SIGINT, signal.default_int_handler)  # also where a script started it with &
             _grade_on_change(submission, lambda: show(grade_it()))
             raise typer.Exit(GRADED)
         report = grade_it()
