@@ -107,7 +107,8 @@ class Nest:
         Raises:
             SandboxError: it could not be made.
         """
-        inherited = self._wait_until_ready() if _is_warm(spec) else 0
+        own_bytes = self._wait_until_ready()
+        inherited = own_bytes if _is_warm(spec) else 0
         limits = cgroup.Limits(max(1, spec.memory_bytes - inherited), spec.processes, spec.cpus)
         full = cgroup.Priority(cores=spec.cores)
         first = cgroup.Priority(cgroup.LOW_SHARES) if spec.low_priority else full
@@ -163,7 +164,6 @@ class Nest:
                 path: f"size={size},nr_inodes={spec.scratch_files}" for path, size in scratch.items()
             },
         }
-        self._wait_until_ready()
         with self._requests:
             try:
                 socket.send_fds(self._control, [json.dumps(request).encode()], descriptors)
@@ -175,16 +175,17 @@ class Nest:
         """Wait for the parent's imports; how much memory they took, which every cell begins with.
 
         It is charged to the parent, once. So that a limit means the same in every sandbox, and so does the
-        peak, it counts as each warm cell's own.
+        peak, it counts as each warm cell's own. The parent says how much it is, since what the kernel charges
+        its group has files in it too, more or less of them as they were read before; it runs no student code.
         """
         with self._requests:
             if self._inherited_bytes is None:
                 deadline = time.monotonic() + READY_SECONDS
                 try:
-                    read_message(lambda size: self._parent.receive(size, deadline), max_blob_bytes=0)
+                    ready = read_message(lambda size: self._parent.receive(size, deadline), max_blob_bytes=0)
                 except (SandboxTimeoutError, SandboxClosedError, ProtocolError) as error:
                     raise self._broken(error) from error
-                self._inherited_bytes = self._parent.usage().peak_memory_bytes or 0
+                self._inherited_bytes = int(ready.fields["own_bytes"])
             return self._inherited_bytes
 
     def _broken(self, error: Exception, cell: PipeStream | None = None) -> SandboxError:
