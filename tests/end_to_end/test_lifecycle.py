@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -106,25 +107,30 @@ def _sandboxes(owner: Owner, sandbox: str) -> list[str]:
     """Containers and control groups of one harness."""
     # os.walk goes on where a group of somebody else vanishes while we look
     groups = [folder for folder, _, _ in os.walk("/sys/fs/cgroup") if f"harness-{owner}-" in folder]
-    return groups + [each["Id"] for each in (_containers(owner) if sandbox == "docker" else [])]
+    return groups + (list(_containers(owner)) if sandbox == "docker" else [])
 
 
-def _containers(owner: Owner) -> list[dict[str, Any]]:
+def _containers(owner: Owner) -> dict[str, int]:
+    """Process 1 of each container of one harness, by id; 0 where it does not run, or is gone by now."""
     from harness.host.image import connect  # noqa: PLC0415  a third of a second, only with an engine
 
     client = connect()
+    pids = {}
     try:
-        found = client.api.containers(all=True, filters={"label": f"{OWNER_LABEL}={owner}"})
-        return [client.api.inspect_container(each["Id"]) for each in found]
+        for each in client.api.containers(all=True, filters={"label": f"{OWNER_LABEL}={owner}"}):
+            pids[each["Id"]] = 0
+            with suppress(NotFound):  # the harness removed it between the two questions
+                pids[each["Id"]] = client.api.inspect_container(each["Id"])["State"]["Pid"]
     finally:
         client.close()
+    return pids
 
 
 def _processes(pid: int, owner: Owner, sandbox: str) -> list[Owner]:
     """Every process that runs for a harness, under it or in its containers."""
     roots = [pid]
     if sandbox == "docker":
-        roots += [each["State"]["Pid"] for each in _containers(owner) if each["State"]["Pid"]]
+        roots += [container for container in _containers(owner).values() if container]
     pids = {process for root in roots for process in descendants(root)}
     return [Owner(process, start) for process in pids if (start := _start_of(process)) is not None]
 
