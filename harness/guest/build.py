@@ -16,6 +16,12 @@ if TYPE_CHECKING:
     from torch import nn
 
 
+# On a processor PyTorch's default for these is one parameter at a time. All at once is the same arithmetic in
+# the same order, without the detour between: 10 to 20 % of a step (docs/explanation/performance.md).
+FASTER_AT_ONCE = frozenset({"Adadelta", "Adam", "Adamax", "AdamW", "RMSprop"})
+KINDS_OF_STEP = frozenset({"foreach", "fused", "differentiable", "capturable"})
+
+
 def build_criterion(table: Mapping[str, Any]) -> nn.Module:
     """A loss of `torch.nn`."""
     return _build("loss", getattr(torch.nn, table["name"]), (), table)  # type: ignore[no-any-return]
@@ -24,7 +30,14 @@ def build_criterion(table: Mapping[str, Any]) -> nn.Module:
 def build_optimizer(table: Mapping[str, Any], model: nn.Module) -> torch.optim.Optimizer:
     """An optimizer of `torch.optim` over all parameters of the model."""
     optimizer_class = getattr(torch.optim, table["name"])
+    if table["name"] in FASTER_AT_ONCE and not KINDS_OF_STEP & table.keys() and _are_plain(model):
+        table = {**table, "foreach": True}
     return _build("optimizer", optimizer_class, (model.parameters(),), table)  # type: ignore[no-any-return]
+
+
+def _are_plain(model: nn.Module) -> bool:
+    """Whether all parameters are of PyTorch's own type; a student's may not go with lists."""
+    return all(type(parameter) is torch.nn.Parameter for parameter in model.parameters())
 
 
 def build_scheduler(table: Mapping[str, Any] | None, optimizer: torch.optim.Optimizer) -> Any:  # noqa: ANN401

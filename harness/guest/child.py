@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.utils.data import DataLoader
 
-from harness.guest import build, data, load, loops
+from harness.guest import build, data, load, loops, threads
 from harness.guest.findings import Finding, explain, place_of
 from harness.guest.tasks import task_of
 from harness.protocol import Message, Outcome, Phase
@@ -81,7 +81,10 @@ def _model(job: Message) -> tuple[Any, torch.nn.Module]:
     module = load.import_model_module()
     # Importing may have drawn random numbers; the model's first weights depend on the seed alone.
     seed_everything(job.fields["seed"])
-    return module, load.build_model(module, job.fields["model"])
+    model = load.build_model(module, job.fields["model"])
+    if torch.get_num_threads() == job.fields["threads"]:  # else the student has chosen
+        threads.fit_to_first_batch(model, job.fields["threads"])
+    return module, model
 
 
 def _tensor(job: Message, name: str, dtype: torch.dtype, *shape: int) -> torch.Tensor:
@@ -128,7 +131,7 @@ def _train(job: Message, sender: Sender) -> Message:
 def _saved(state: dict[str, Any], most: int) -> memoryview:
     """The state as bytes; the supervisor would refuse more than `most`, but could not say what they are."""
     buffer = io.BytesIO()
-    torch.save(state, buffer)
+    torch.save({name: value.cpu() if torch.is_tensor(value) else value for name, value in state.items()}, buffer)
     weights = buffer.getbuffer()
     if weights.nbytes > most:
         taken, allowed = weights.nbytes / MEBIBYTE, most / MEBIBYTE
@@ -151,10 +154,11 @@ def _training_sets(job: Message, module: Any, target_dtype: torch.dtype) -> tupl
     x = _tensor(job, "inputs", torch.float32, rows, *fields["row_shape"])
     y = _tensor(job, "targets", target_dtype, rows)
     train_rows = data.complement(valid_rows, rows)
-    return (
-        data.TensorBatches((x[train_rows], y[train_rows]), batch_size, shuffle=True),
-        data.TensorBatches((x[valid_rows], y[valid_rows]), batch_size, shuffle=False),
-    )
+    sets = [
+        data.TensorBatches((x[part], y[part]), batch_size, shuffle=shuffle, device=fields["device"])
+        for part, shuffle in ((train_rows, True), (valid_rows, False))
+    ]
+    return sets[0], sets[1]
 
 
 def _predict(job: Message) -> Message:
@@ -182,7 +186,8 @@ def _test_set(job: Message, module: Any) -> data.OnlyInputs:  # noqa: ANN401
         dataset = data.student_dataset(module.MyDataset, path, fields["rows"], labelled=False)
         return data.OnlyInputs(DataLoader(dataset, fields["batch_size"], shuffle=False))
     x = _tensor(job, "inputs", torch.float32, fields["rows"], *fields["row_shape"])
-    return data.OnlyInputs(data.TensorBatches((x,), fields["batch_size"], shuffle=False))
+    batches = data.TensorBatches((x,), fields["batch_size"], shuffle=False, device=fields["device"])
+    return data.OnlyInputs(batches)
 
 
 def _load_weights(model: torch.nn.Module, weights: bytes) -> None:

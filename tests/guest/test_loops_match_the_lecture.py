@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import itertools
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,7 +12,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from harness.guest import data, loops
+from harness.guest import build, data, loops
 from harness.guest.tasks import task_of
 from harness.host.metrics import METRICS
 
@@ -19,9 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 ROWS, VALID_ROWS, FEATURES, CLASSES, EPOCHS, SEED = 517, 130, 11, 3, 4, 5201314
-OPTIMIZERS: dict[str, Callable[[Any], torch.optim.Optimizer]] = {
-    "SGD": lambda parameters: torch.optim.SGD(parameters, lr=0.001, momentum=0.5),
-    "Adam": lambda parameters: torch.optim.Adam(parameters, lr=0.01),
+OPTIMIZERS: dict[str, dict[str, Any]] = {
+    "SGD": {"lr": 0.001, "momentum": 0.5},
+    "Adam": {"lr": 0.01},
 }
 SCHEDULERS: dict[str, Callable[[Any], Any]] = {
     "none": lambda _: None,
@@ -54,6 +55,19 @@ class DropoutNet(nn.Module):
         """Map (B, FEATURES) to (B,) numbers or (B, CLASSES) scores."""
         x = self.layers(x)
         return x.squeeze(1) if x.shape[1] == 1 else x
+
+
+class WritingNet(nn.Module):
+    """A model that writes into the batch that it is given, which is its own affair."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(FEATURES, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Map (B, FEATURES) to (B,)."""
+        x.mul_(1.5).add_(0.25)
+        return self.layer(x).squeeze(1)
 
 
 class PlainNet(nn.Module):
@@ -93,7 +107,7 @@ def lecture(
     torch.manual_seed(SEED)
     model = model_of(task, batch_size)
     criterion = criterion_of(task)
-    optimizer = OPTIMIZERS[optimizer_name](model.parameters())
+    optimizer: Any = getattr(torch.optim, optimizer_name)(model.parameters(), **OPTIMIZERS[optimizer_name])
     scheduler: Any = SCHEDULERS[scheduler_name](optimizer)
     tr_set: Any = DataLoader(TensorDataset(x[VALID_ROWS:], y[VALID_ROWS:]), batch_size, shuffle=True)
     dv_set: Any = DataLoader(TensorDataset(x[:VALID_ROWS], y[:VALID_ROWS]), batch_size, shuffle=False)
@@ -137,7 +151,7 @@ def ours(
     x, y = rows(task)
     torch.manual_seed(seed)
     model = model_of(task, batch_size)
-    optimizer = OPTIMIZERS[optimizer_name](model.parameters())
+    optimizer = build.build_optimizer({"name": optimizer_name, **OPTIMIZERS[optimizer_name]}, model)
     tr_set: Any
     dv_set: Any
     if own_dataset:
@@ -192,6 +206,47 @@ def test_losses_and_weights_are_the_lectures(
     assert record == expected_record
     assert state.keys() == expected_state.keys()
     assert all(torch.equal(state[name], expected_state[name]) for name in state)
+
+
+@pytest.mark.parametrize("name", sorted(build.FASTER_AT_ONCE))
+def test_parameters_stepped_at_once_are_stepped_alike(name: str) -> None:
+    """The optimizers that step all parameters at once come to the bits that PyTorch's default comes to."""
+    models, optimizers = [], []
+    for make in (getattr(torch.optim, name), None):
+        torch.manual_seed(SEED)
+        model = DropoutNet("regression")
+        models.append(model)
+        optimizers.append(make(model.parameters()) if make else build.build_optimizer({"name": name}, model))
+    x, y = rows("regression")
+    for _ in range(30):
+        for model, optimizer in zip(models, optimizers, strict=True):
+            torch.manual_seed(SEED)
+            optimizer.zero_grad()
+            nn.functional.mse_loss(model(x), y).backward()
+            optimizer.step()
+
+    assert [optimizer.defaults["foreach"] for optimizer in optimizers] == [None, True]
+    for expected, found in zip(models[0].parameters(), models[1].parameters(), strict=True):
+        assert torch.equal(found, expected)
+
+
+def test_config_that_says_how_to_step_is_followed() -> None:
+    """What a student asks for is not overruled."""
+    optimizer = build.build_optimizer({"name": "Adam", "fused": True}, PlainNet("regression"))
+
+    assert (optimizer.defaults["fused"], optimizer.defaults["foreach"]) == (True, None)
+
+
+@pytest.mark.parametrize("own_dataset", [False, True], ids=["tensors", "student's data set"])
+def test_model_that_writes_into_its_batch_meets_fresh_rows_each_epoch(
+    monkeypatch: pytest.MonkeyPatch, *, own_dataset: bool
+) -> None:
+    """A loader's batches are copies, and so are ours."""
+    monkeypatch.setattr(sys.modules[__name__], "model_of", lambda *_: WritingNet())
+    expected_record, _ = lecture("regression", "SGD", "none", 16)
+    record, _ = ours("regression", "SGD", "none", 16, own_dataset=own_dataset)
+
+    assert record == expected_record
 
 
 def test_different_seeds_give_different_losses() -> None:
