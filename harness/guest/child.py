@@ -131,7 +131,9 @@ def _train(job: Message, sender: Sender) -> Message:
 def _saved(state: dict[str, Any], most: int) -> memoryview:
     """The state as bytes; the supervisor would refuse more than `most`, but could not say what they are."""
     buffer = io.BytesIO()
-    torch.save({name: value.cpu() if torch.is_tensor(value) else value for name, value in state.items()}, buffer)
+    torch.save(
+        {name: value.cpu() if torch.is_tensor(value) else value for name, value in state.items()}, buffer
+    )
     weights = buffer.getbuffer()
     if weights.nbytes > most:
         taken, allowed = weights.nbytes / MEBIBYTE, most / MEBIBYTE

@@ -65,10 +65,11 @@ def warm_up() -> dict[str, str]:
     """Import what every child needs, so that it inherits it: torch, the loops and the optimizers."""
     import torch  # noqa: PLC0415  half of the start-up; it must come after the streams were taken over
 
-    from harness.guest import child  # noqa: F401, PLC0415  likewise
+    from harness.guest import child, late_compiler  # noqa: F401, PLC0415  likewise
 
     torch.set_num_threads(1)  # a pool of threads would not survive the fork
-    torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1)  # imports torch._dynamo
+    late_compiler.put_off(torch)
+    torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1)  # imports what it needs
     return {"torch": torch.__version__, "python": platform.python_version()}
 
 

@@ -67,7 +67,8 @@ class WritingNet(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map (B, FEATURES) to (B,)."""
         x.mul_(1.5).add_(0.25)
-        return self.layer(x).squeeze(1)
+        prediction: torch.Tensor = self.layer(x)
+        return prediction.squeeze(1)
 
 
 class PlainNet(nn.Module):
