@@ -70,7 +70,7 @@ sys.meta_path.insert(0, MemoryImporter(json.loads(read_exactly(int.from_bytes(re
 if sys.argv[1:2] == ["nest"]:
     from harness.guest import nest  # only now can it be found
 
-    nest.main(int(sys.argv[2]))
+    nest.main(sys.argv[2])
 else:
     from harness.guest import supervisor  # likewise
 

@@ -57,8 +57,9 @@ def prepare(fields: Any) -> None:  # noqa: ANN401  a message's fields
     """Threads, seeds and determinism, as the course's notebooks set them."""
     torch.set_num_threads(fields["threads"])
     seed_everything(fields["seed"])
-    # Some operations have no deterministic form: those warn in the log rather than fail.
-    torch.use_deterministic_algorithms(mode=True, warn_only=True)
+    # Some operations have no deterministic form: those warn in the log rather than fail. This is
+    # torch.use_deterministic_algorithms(True, warn_only=True) without the import of the compiler.
+    torch.set_deterministic_debug_mode("warn")
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # set by a property
     if fields["device"] == "cuda":
         os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"

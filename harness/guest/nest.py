@@ -1,8 +1,9 @@
 """A guest that imports torch once, and makes each sandbox's guest out of a fork of itself, behind walls anew.
 
-It is process 1 of a sandbox without the system-call policy and with capabilities in its own user namespace,
-so that it can build walls. It runs no student code and never holds a byte of a submission: its memory is
-what every cell begins with. A cell gets its streams as descriptors, and its job comes over these.
+It is process 1 of a sandbox without the system-call policy, so that it can build walls: with capabilities in
+its own user namespace, or where it may make such namespaces. It runs no student code and never holds a byte
+of a submission: its memory is what every cell begins with. A cell gets its streams as descriptors, and its
+job comes over these.
 
 The order in a cell: its builder waits until the host has put it into a control group, unshares all namespaces
 and makes the mounts; process 1 of the new namespaces mounts its own ``/proc``, gives up every privilege, puts
@@ -17,6 +18,7 @@ import gc
 import json
 import os
 import resource
+import select
 import signal
 import socket
 import struct
@@ -48,12 +50,15 @@ JOINED, WALLS_UP = b"g", b"w"
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def main(control: int) -> NoReturn:
+def main(control: str) -> NoReturn:
     """Warm up, and make a cell for each request that comes, until the host closes the socket.
 
     Args:
-        control: descriptor of a socket that keeps messages apart.
+        control: where requests come from: the descriptor of a socket that keeps messages apart, or the path
+            at which the host finds one.
     """
+    inherited = control.isdecimal()
+    requests = socket.socket(fileno=int(control)) if inherited else _listening(control)
     policy = bytes(read_message(lambda size: read_exactly(0, size), max_blob_bytes=1 << 20).blobs["policy"])
     versions = supervisor.warm_up()
     signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -62,7 +67,8 @@ def main(control: int) -> NoReturn:
     write(1, Message("ready", {**versions, "own_bytes": _own_bytes()}))
     gc.collect()
     gc.freeze()  # else each cell's first collection would copy what they all share
-    requests = socket.socket(fileno=control)
+    if not inherited:
+        requests = _accepted(requests)
     while True:
         text, descriptors, _, _ = socket.recv_fds(requests, MAX_REQUEST, STREAMS + 1)
         if not text:
@@ -72,6 +78,23 @@ def main(control: int) -> NoReturn:
             _build(json.loads(text), descriptors, policy)
         for descriptor in descriptors:
             os.close(descriptor)
+
+
+def _listening(path: str) -> socket.socket:
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    listener.bind(path)
+    listener.listen(1)
+    return listener
+
+
+def _accepted(listener: socket.socket) -> socket.socket:
+    """The host's connection, which is the only one; a host that ends before it made one ends this too."""
+    ready, _, _ = select.select([listener.fileno(), 0], [], [])
+    if listener.fileno() not in ready:
+        os._exit(0)
+    connection, _ = listener.accept()
+    listener.close()
+    return connection
 
 
 def _own_bytes() -> int:
@@ -113,6 +136,8 @@ def _new_namespaces(request: dict[str, Any]) -> None:
     for path, size in request["scratch"].items():
         _mount("tmpfs", path, "tmpfs", MS_NOSUID | MS_NODEV, f"mode=1777,{size}")
     _mount("devpts", "/dev/pts", "devpts", MS_NOSUID | MS_NOEXEC, "newinstance,ptmxmode=0666,mode=620")
+    if os.path.isdir("/dev/mqueue"):  # noqa: PTH112  pathlib costs more than it does
+        _mount("mqueue", "/dev/mqueue", "mqueue", MS_NOSUID | MS_NODEV | MS_NOEXEC)
 
 
 def _live(request: dict[str, Any], descriptors: list[int], policy: bytes, hello: socket.socket) -> NoReturn:
@@ -147,8 +172,11 @@ def _own_proc(masked: list[str]) -> None:
     _mount("/proc/sys", "/proc/sys", "", MS_BIND | MS_REC)
     _mount("none", "/proc/sys", "", MS_REMOUNT | MS_BIND | MS_RDONLY | careful)
     for name in masked:
-        if os.path.exists(f"/proc/{name}"):  # noqa: PTH110  pathlib costs more than it does
-            _mount("/dev/null", f"/proc/{name}", "", MS_BIND)
+        path = f"/proc/{name}"
+        if os.path.isdir(path):  # noqa: PTH112  pathlib costs more than it does
+            _mount("none", path, "tmpfs", MS_RDONLY | careful, "size=0,mode=555")
+        elif os.path.exists(path):  # noqa: PTH110  likewise
+            _mount("/dev/null", path, "", MS_BIND)
 
 
 def _loopback_up() -> None:

@@ -41,17 +41,32 @@ def report(value):
 DOCKER = pytest.param("docker", marks=pytest.mark.docker)
 BUBBLEWRAP = pytest.param("bubblewrap", marks=pytest.mark.bubblewrap)
 CELLS = pytest.param("cells", marks=pytest.mark.bubblewrap)
+DOCKER_CELLS = pytest.param("docker_cells", marks=pytest.mark.docker)
+WALLED = [DOCKER, DOCKER_CELLS, BUBBLEWRAP, CELLS]
 
 
 @pytest.fixture(scope="session")
 def docker_backend() -> Iterator[Backend]:
-    """Docker, with the image for what is installed here."""
+    """Docker, with the image for what is installed here; each sandbox a container."""
+    with closing(_docker(cells=False)) as backend:
+        yield backend
+
+
+@pytest.fixture(scope="session")
+def docker_cells_backend() -> Iterator[Backend]:
+    """Docker, with sandboxes that are cells of one container."""
+    with closing(_docker(cells=True)) as backend:
+        yield backend
+
+
+def _docker(*, cells: bool) -> Backend:
     from harness.host.image import connect, ensure_image  # noqa: PLC0415  only where an engine answers
     from harness.host.sandbox.docker import DockerBackend  # noqa: PLC0415  likewise
 
     client = connect()
-    yield DockerBackend(client, ensure_image(client, build=False, progress=print))
-    client.close()
+    return DockerBackend(
+        client, ensure_image(client, build=False, progress=print), progress=pytest.fail, cells=cells
+    )
 
 
 @pytest.fixture(scope="session")
@@ -83,21 +98,21 @@ def fake_backend() -> Backend:
     return FakeBackend()
 
 
-@pytest.fixture(params=[DOCKER, BUBBLEWRAP, CELLS])
+@pytest.fixture(params=WALLED)
 def backend(request: pytest.FixtureRequest) -> Backend:
     """Each backend that is a wall."""
     found: Backend = request.getfixturevalue(f"{request.param}_backend")
     return found
 
 
-@pytest.fixture(params=[DOCKER, BUBBLEWRAP, CELLS, "none"])
+@pytest.fixture(params=[*WALLED, "none"])
 def any_backend(request: pytest.FixtureRequest) -> Backend:
     """Each backend whose guest is a process."""
     found: Backend = request.getfixturevalue(f"{request.param}_backend")
     return found
 
 
-@pytest.fixture(params=[DOCKER, BUBBLEWRAP, CELLS, "none", "fake"])
+@pytest.fixture(params=[*WALLED, "none", "fake"])
 def every_backend(request: pytest.FixtureRequest) -> Backend:
     """Each backend and the fake, for promises of the stream and the end, which need no process."""
     found: Backend = request.getfixturevalue(f"{request.param}_backend")

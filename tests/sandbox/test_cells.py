@@ -10,28 +10,28 @@ import os
 import signal
 import time
 import uuid
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 
-from harness.host.sandbox.base import SandboxClosedError
+from harness.host.sandbox.base import Backend, SandboxClosedError, SandboxSpec
 from harness.host.sandbox.bubblewrap import BubblewrapBackend
 from harness.host.sandbox.cgroup import cgroup_paths_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from harness.host.records import PhaseResult
-    from harness.host.sandbox.base import Backend, SandboxSpec
 
-    Spec = Callable[..., SandboxSpec]
-    Reported = Callable[..., Any]
-    LeftOf = Callable[[SandboxSpec], list[str]]
     Train = Callable[..., PhaseResult]
 
-pytestmark = pytest.mark.bubblewrap
+KINDS = [
+    pytest.param("bubblewrap", marks=pytest.mark.bubblewrap),
+    pytest.param("docker", marks=pytest.mark.docker),
+]
 
 # What is looked for is written with each byte one higher, so that the search does not find itself.
 SEARCH = """
@@ -118,10 +118,84 @@ raise RuntimeError("the search is done")
 """
 
 
+Spec = Callable[..., SandboxSpec]
+Reported = Callable[..., Any]
+LeftOf = Callable[[SandboxSpec], list[str]]
+
+
+class Kind(Protocol):
+    """A kind of backend whose sandboxes are cells, or would be."""
+
+    def make(self, note: Callable[[str], None]) -> Backend:
+        """One with a parent of its own."""
+
+    def parents(self) -> list[int]:
+        """Process 1 of each parent that this process started, as this machine counts it."""
+
+
+class Bubblewrap:
+    """Parents in bubblewrap."""
+
+    def make(self, note: Callable[[str], None]) -> Backend:
+        """See `Kind`."""
+        return BubblewrapBackend(note)
+
+    def parents(self) -> list[int]:
+        """Those in our groups of nests; bubblewrap itself is beside them."""
+        found = []
+        for process in Path("/proc").glob("[0-9]*"):
+            try:
+                group = str(cgroup_paths_of(int(process.name)).get("memory", ""))
+                status = (process / "status").read_text()
+            except OSError:  # it ended
+                continue
+            is_first = any(line.split()[-1] == "1" for line in status.splitlines() if "NSpid:" in line)
+            if f"harness-{os.getpid()}-" in group and "-nest" in group and is_first:
+                found.append(int(process.name))
+        return found
+
+
+class Docker:
+    """Parents in a container."""
+
+    def __init__(self) -> None:
+        from harness.host.image import connect, ensure_image  # noqa: PLC0415  only where an engine answers
+
+        self.client = connect()
+        self.image = ensure_image(self.client, build=False, progress=print)
+
+    def make(self, note: Callable[[str], None]) -> Backend:
+        """See `Kind`."""
+        from harness.host.sandbox.docker import DockerBackend  # noqa: PLC0415  only where an engine answers
+
+        return DockerBackend(self.client, self.image, progress=note)
+
+    def parents(self) -> list[int]:
+        """Those in containers with our label."""
+        from harness.host.sandbox.docker_end import OWNER_LABEL, RUN_LABEL  # noqa: PLC0415  likewise
+        from harness.host.sandbox.owner import Owner  # noqa: PLC0415  likewise
+
+        label = f"{OWNER_LABEL}={Owner.of_this_process()}"
+        found = self.client.api.containers(filters={"label": label})
+        nests = [each["Id"] for each in found if each["Labels"][RUN_LABEL].startswith("nest")]
+        return [self.client.api.inspect_container(each)["State"]["Pid"] for each in nests]
+
+
+@pytest.fixture(params=KINDS)
+def kind(request: pytest.FixtureRequest) -> Iterator[Kind]:
+    """Each kind."""
+    if request.param == "bubblewrap":
+        yield Bubblewrap()
+    else:
+        docker = Docker()
+        yield docker
+        docker.client.close()
+
+
 @pytest.fixture
-def cells() -> Iterator[BubblewrapBackend]:
+def cells(kind: Kind) -> Iterator[Backend]:
     """A parent of its own."""
-    with closing(BubblewrapBackend(pytest.fail)) as backend:
+    with closing(kind.make(pytest.fail)) as backend:
         yield backend
 
 
@@ -133,7 +207,7 @@ def found_by(result: PhaseResult) -> list[str]:
     return found
 
 
-def test_nothing_of_a_submission_is_in_the_next(cells: BubblewrapBackend, train: Train) -> None:
+def test_nothing_of_a_submission_is_in_the_next(cells: Backend, train: Train) -> None:
     """What one leaves in memory, files, IPC and processes is found in its own cell, and there only."""
     secret = uuid.uuid4().hex.encode()
     names = {"SECRET": bytes(byte + 1 for byte in secret).hex(), "KEY": str(int(secret[:7], 16))}
@@ -145,7 +219,7 @@ def test_nothing_of_a_submission_is_in_the_next(cells: BubblewrapBackend, train:
     assert found_by(train(cells, search + REPORT)) == []
 
 
-def test_cells_stand_side_by_side(cells: BubblewrapBackend, spec_of: Spec, reported: Reported) -> None:
+def test_cells_stand_side_by_side(cells: Backend, spec_of: Spec, reported: Reported) -> None:
     """Each sees its own processes and files while the other lives."""
     code = """
 import time
@@ -159,13 +233,15 @@ time.sleep(60)
 
 
 def test_cells_end_with_their_parent_and_the_next_has_another(
-    cells: BubblewrapBackend, spec_of: Spec, reported: Reported, left_of: LeftOf
+    kind: Kind, cells: Backend, spec_of: Spec, reported: Reported, left_of: LeftOf
 ) -> None:
     """A parent that is gone takes its cells along, and the harness goes on with a new one."""
+    others = kind.parents()  # of tests whose backend lives as long as the session
     spec = spec_of("report(0); import time; time.sleep(60)")
     with cells.open(spec) as cell:
         reported(cell)
-        os.kill(parent_of_cells(), signal.SIGKILL)
+        (parent,) = parents_of(kind, others)
+        os.kill(parent, signal.SIGKILL)
         with pytest.raises(SandboxClosedError):
             cell.receive(1, time.monotonic() + 10)
     assert left_of(spec) == []
@@ -173,47 +249,31 @@ def test_cells_end_with_their_parent_and_the_next_has_another(
         assert reported(cell) == 1
 
 
-def parent_of_cells() -> int:
-    """The process that imported torch, as this machine counts it: it is in our group of the nest."""
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            group = str(cgroup_paths_of(int(process.name)).get("memory", ""))
-            words = (process / "cmdline").read_bytes().split(b"\0")
-        except OSError:  # it ended
-            continue
-        if f"harness-{os.getpid()}-" in group and "nest" in group and b"nest" in words and b"-c" in words:
-            return int(process.name)
-    raise AssertionError("there is no parent")
+def parents_of(kind: Kind, others: list[int]) -> list[int]:
+    """The parents that are new."""
+    return sorted(set(kind.parents()) - set(others))
 
 
-def test_closing_leaves_nothing(spec_of: Spec, reported: Reported) -> None:
-    """The parent's process and its control group go; a later sandbox starts another."""
-    backend = BubblewrapBackend(pytest.fail)
+def test_closing_leaves_nothing(kind: Kind, spec_of: Spec, reported: Reported) -> None:
+    """The parent goes, with its control group or container; a later sandbox starts another."""
+    others = kind.parents()
+    backend = kind.make(pytest.fail)
     for _ in range(2):
         with backend.open(spec_of("report(1)")) as cell:
             assert reported(cell) == 1
-        assert nests() != []
+        assert len(parents_of(kind, others)) == 1
         backend.close()
         backend.close()
-        assert nests() == []
-
-
-def nests() -> list[str]:
-    """Control groups of parents that this process started."""
-    return [
-        folder
-        for folder, _, _ in os.walk("/sys/fs/cgroup")
-        if f"harness-{os.getpid()}-" in folder and "-nest" in folder
-    ]
+        assert parents_of(kind, others) == []
 
 
 def test_where_no_cell_can_be_made_each_sandbox_stands_alone(
-    spec_of: Spec, reported: Reported, monkeypatch: pytest.MonkeyPatch
+    kind: Kind, spec_of: Spec, reported: Reported, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A kernel that lets nobody nest namespaces costs time, not walls, and it is said once."""
     said: list[str] = []
     monkeypatch.setattr("harness.host.sandbox.nest.JOINED", b"?")  # the builder does not go on
-    with closing(BubblewrapBackend(said.append)) as backend:
+    with closing(kind.make(said.append)) as backend:
         for _ in range(2):
             with backend.open(spec_of("report(os.getuid())")) as sandbox:
                 assert reported(sandbox) == 1000

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import os
@@ -58,8 +59,15 @@ def client() -> Iterator[DockerClient]:
 
 @pytest.fixture(scope="module")
 def backend(client: DockerClient) -> DockerBackend:
-    """The backend, with the image for what is installed here."""
-    return DockerBackend(client, ensure_image(client, build=False, progress=print))
+    """The backend, with the image for what is installed here; each sandbox is a container."""
+    return DockerBackend(client, ensure_image(client, build=False, progress=print), cells=False)
+
+
+def opened(backend: DockerBackend, spec: SandboxSpec) -> DockerSandbox:
+    """A sandbox, which is a container."""
+    sandbox = backend.open(spec)
+    assert isinstance(sandbox, DockerSandbox)
+    return sandbox
 
 
 def spec_of(code: str, *, without: Wall | None = None, **changes: Any) -> SandboxSpec:
@@ -89,7 +97,7 @@ def reported(sandbox: DockerSandbox) -> Any:
 
 def run(backend: DockerBackend, code: str, **changes: Any) -> Any:
     """Run `code` in a sandbox of its own and return what it reported."""
-    with backend.open(spec_of(code, **changes)) as sandbox:
+    with opened(backend, spec_of(code, **changes)) as sandbox:
         return reported(sandbox)
 
 
@@ -108,7 +116,7 @@ def test_guest_that_writes_before_it_reads_blocks_nobody(backend: DockerBackend)
 sys.stdout.buffer.write(bytes({4 * MIB})); sys.stdout.flush()
 report(len(sys.stdin.buffer.read({4 * MIB})))
 """
-    with backend.open(spec_of(code)) as sandbox:
+    with opened(backend, spec_of(code)) as sandbox:
         sandbox.send(bytes(4 * MIB), deadline())
         assert sandbox.receive(4 * MIB, deadline()) == bytes(4 * MIB)
         assert reported(sandbox) == 4 * MIB
@@ -116,7 +124,7 @@ report(len(sys.stdin.buffer.read({4 * MIB})))
 
 def test_out_of_memory_of_the_first_process_is_counted(backend: DockerBackend) -> None:
     """When the first process itself was killed at the limit, the engine's word for it counts."""
-    with backend.open(spec_of("held = bytearray(300 << 20)")) as sandbox:
+    with opened(backend, spec_of("held = bytearray(300 << 20)")) as sandbox:
         with pytest.raises(SandboxClosedError):
             sandbox.receive(1, deadline())
         assert sandbox.usage().out_of_memory == 1
@@ -167,19 +175,7 @@ def test_root_is_read_only_even_for_root(backend: DockerBackend) -> None:
     """The file system takes no writes, whoever asks; without the wall, root could write."""
     privileged = ALL_WALLS - {Wall.UNPRIVILEGED}
     for walls, outcome in [(privileged, "EROFS"), (privileged - {Wall.READ_ONLY_ROOT}, "written")]:
-        spec = spec_of(WRITE_ROOT)
-        with backend.open(
-            SandboxSpec(
-                command=spec.command,
-                run_id=spec.run_id,
-                memory_bytes=spec.memory_bytes,
-                cpus=1,
-                processes=8,
-                scratch_bytes=MIB,
-                shared_memory_bytes=MIB,
-                walls=walls,
-            )
-        ) as sandbox:
+        with opened(backend, dataclasses.replace(spec_of(WRITE_ROOT), walls=walls)) as sandbox:
             assert reported(sandbox) == outcome
 
 
@@ -246,7 +242,7 @@ def test_engine_over_tcp_serves_as_well(backend: DockerBackend, client: DockerCl
     try:
         payload = os.urandom(4 * MIB)
         code = f"sys.stdout.buffer.write(sys.stdin.buffer.read({len(payload)})[::-1]); input()"
-        with DockerBackend(remote, backend.image).open(spec_of(code)) as sandbox:
+        with opened(DockerBackend(remote, backend.image, cells=False), spec_of(code)) as sandbox:
             sandbox.send(payload, deadline())
             assert sandbox.receive(len(payload), deadline()) == payload[::-1]
             with pytest.raises(SandboxTimeoutError):
@@ -260,7 +256,7 @@ def test_engine_over_tcp_serves_as_well(backend: DockerBackend, client: DockerCl
 def test_usage_comes_from_the_engine_where_its_processes_cannot_be_seen(backend: DockerBackend) -> None:
     """On a remote engine the engine's own counters stand in for the control group's files."""
     code = "held = bytearray(64 << 20); total = sum(range(3_000_000)); report(0); input()"
-    with backend.open(spec_of(code)) as sandbox:
+    with opened(backend, spec_of(code)) as sandbox:
         reported(sandbox)
         seen_here = sandbox.usage()
         sandbox._groups.clear()
@@ -279,7 +275,7 @@ from harness.host.sandbox.docker import DockerBackend
 spec = SandboxSpec(
     command=("-I", "-c", "import time; time.sleep(600)"), run_id="test-orphan", memory_bytes=1 << 27, cpus=1,
     processes=8, scratch_bytes=1 << 20, shared_memory_bytes=1 << 20)
-print(DockerBackend(connect(), sys.argv[1]).open(spec).container, flush=True)
+print(DockerBackend(connect(), sys.argv[1], cells=False).open(spec).container, flush=True)
 time.sleep(600)
 """
 
@@ -291,7 +287,7 @@ def test_sweep_removes_what_a_killed_harness_left(backend: DockerBackend, client
     ) as harness:
         assert harness.stdout is not None
         orphan = harness.stdout.readline().strip()
-        with backend.open(spec_of("import time; time.sleep(60)")) as mine:
+        with opened(backend, spec_of("import time; time.sleep(60)")) as mine:
             backend.sweep()
             assert is_there(client, orphan)
             harness.kill()
@@ -303,7 +299,7 @@ def test_sweep_removes_what_a_killed_harness_left(backend: DockerBackend, client
 
 def test_guest_reads_the_end_when_its_harness_is_gone(backend: DockerBackend) -> None:
     """A guest that waits for input ends with the harness that would have sent it."""
-    with backend.open(spec_of("sys.stdin.buffer.read(); report('end')")) as sandbox:
+    with opened(backend, spec_of("sys.stdin.buffer.read(); report('end')")) as sandbox:
         client = connect()
         sandbox._stream.close()
         result = client.api.wait(sandbox.container, timeout=10)

@@ -147,3 +147,24 @@ def test_daemon_neither_delays_nor_touches_the_result(
     assert result.payload
     assert "still here" in result.log
     assert result.seconds < 10
+
+
+COMPILER = """
+import sys
+import torch
+calls = []
+class MyModel(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = torch.nn.Linear(2, 1)
+    def forward(self, x):
+        calls.append("torch._dynamo.convert_frame" in sys.modules)
+        if len(calls) == 2:  # an optimizer's step later
+            raise RuntimeError(f"{calls} {torch.are_deterministic_algorithms_enabled()}")
+        return self.layer(x).squeeze(1)
+"""
+
+
+def test_training_does_without_the_compiler(any_backend: Backend, train: Callable[..., PhaseResult]) -> None:
+    """Its import would take longer than most trainings of a homework."""
+    assert train(any_backend, COMPILER).message == "RuntimeError: [False, False] True"

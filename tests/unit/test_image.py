@@ -22,7 +22,7 @@ from harness.host.image import (
     platform_arguments,
 )
 from harness.host.image_base import OFFICIAL, Base, choose_base, debootstrapped_tag
-from harness.host.sandbox.docker_options import IMAGE_PYTHON, USER
+from harness.host.sandbox.docker_options import IMAGE_PYTHON, UID
 
 DOCKERFILE = (importlib.resources.files("harness.host") / "image_context" / "Dockerfile").read_text()
 
@@ -159,8 +159,7 @@ def test_pip_needs_no_word_where_this_python_could_run_in_the_image() -> None:
 def test_dockerfile_and_code_agree() -> None:
     """The code counts on an interpreter, a user, a label and an empty last stage, and they are there."""
     folder = IMAGE_PYTHON.removesuffix("/bin/python3")
-    uid, gid = USER.split(":")
     assert f"-m venv --without-pip {folder}" in DOCKERFILE
-    assert f":{uid}:{gid}:" in DOCKERFILE
+    assert f":{UID}:{UID}:" in DOCKERFILE
     assert f"LABEL {STAGE_LABEL}" in DOCKERFILE
     assert re.findall(r"^FROM .*$", DOCKERFILE, re.MULTILINE) == ["FROM ${BASE} AS build", "FROM scratch"]

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
     from harness.host.records import Usage
 
+# Under /proc: what tells of the whole machine, its start, its keys, its kernel's addresses and timers.
+TELLTALES = ("cmdline", "config.gz", "kallsyms", "kcore", "keys", "sched_debug", "timer_list")
+
 
 class Wall(enum.Enum):
     """One protection of a sandbox. Tests leave one out to show that it is what stops an attack."""

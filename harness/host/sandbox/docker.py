@@ -20,10 +20,24 @@ from docker.errors import ImageNotFound, NotFound
 
 from harness.host.errors import SandboxError, WallError
 from harness.host.records import Usage
+from harness.host.sandbox import cgroup
+from harness.host.sandbox.base import TELLTALES
+from harness.host.sandbox.cells import Cells, parent_spec
 from harness.host.sandbox.cgroup import cgroup_paths_of, read_usage
 from harness.host.sandbox.docker_end import ENGINE_ERRORS, RUN_LABEL, end_container, is_orphan, owner_labels
-from harness.host.sandbox.docker_options import container_config, full_priority, host_config, starts_low
+from harness.host.sandbox.docker_options import (
+    FURTHER_TELLTALES,
+    SCRATCH,
+    UID,
+    container_config,
+    environment_of,
+    full_priority,
+    host_config,
+    parent_host_config,
+    starts_low,
+)
 from harness.host.sandbox.docker_stream import AttachedStream
+from harness.host.sandbox.nest import CellSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -32,8 +46,10 @@ if TYPE_CHECKING:
 
     from docker import DockerClient
 
-    from harness.host.sandbox.base import SandboxSpec
+    from harness.host.sandbox.base import Sandbox, SandboxSpec
+    from harness.host.sandbox.nest import Parent
 
+CONTROL = f"{SCRATCH}/nest"  # which cells do not see: they have a scratch space of their own
 SWEEPERS = 8
 SWEEP_SECONDS = 10.0  # a killed container is gone in one; a submission waits for these
 
@@ -45,7 +61,9 @@ class DockerBackend:
         client: the engine; it stays the caller's to close.
         image_reference: the guest's image, see `harness.host.image`. It is resolved once, to its digest.
         runtime: an OCI runtime that the engine knows, such as ``runsc``; None for its default.
-        progress: is told of an old container that would not end.
+        progress: is told of an old container that would not end, and if no cells can be made.
+        cells: whether sandboxes may be cells of one warmed container, see `nest`; with another runtime, and
+            where the engine's processes cannot be reached from here, each is a container.
 
     Raises:
         SandboxError: the engine does not answer, has no such image or runtime, or runs no Linux containers.
@@ -61,6 +79,8 @@ class DockerBackend:
         image_reference: str,
         runtime: str | None = None,
         progress: Callable[[str], None] = lambda _: None,
+        *,
+        cells: bool = True,
     ) -> None:
         self._client = client
         self._runtime = runtime
@@ -77,20 +97,36 @@ class DockerBackend:
         if runtime is not None:
             _require_runtime(runtime, info)
         self._cpus = float(info["NCPU"])
-        self._has_cores_of_this_machine = bool(info.get("CPUSet")) and _is_this_machine(info)
+        is_here = _is_this_machine(info)
+        self._has_cores_of_this_machine = bool(info.get("CPUSet")) and is_here
+        self._cells = Cells(
+            self._start_parent,
+            CellSettings(UID, environment_of(gpu=False), (*TELLTALES, *FURTHER_TELLTALES)),
+            progress,
+            wanted=cells and runtime is None and is_here and os.geteuid() == 0,
+        )
 
     @property
     def image(self) -> str:
         """Digest of the image."""
         return self._image
 
-    def open(self, spec: SandboxSpec) -> DockerSandbox:
+    def open(self, spec: SandboxSpec) -> Sandbox:
         """Start a sandbox; see `Backend.open`."""
         if not self._has_cores_of_this_machine:
             spec = dataclasses.replace(spec, cores=frozenset())
+        return self._cells.open(spec) or self._started(
+            spec, host_config(self._client, spec, self._cpus, self._runtime)
+        )
+
+    def _start_parent(self, spec: SandboxSpec) -> Parent:
+        spec = parent_spec(spec, CONTROL)
+        return DockerParent(self._started(spec, parent_host_config(self._client, spec, self._cpus)))
+
+    def _started(self, spec: SandboxSpec, config: dict[str, Any]) -> DockerSandbox:
         container = ""
         try:
-            container = self._create(spec)
+            container = self._create(spec, config)
             stream = _attach(self._client, container)
             try:
                 self._client.api.start(container)
@@ -107,10 +143,11 @@ class DockerBackend:
             raise
 
     def close(self) -> None:
-        """The client stays the caller's; see `Backend.close`."""
+        """End the parent of the cells; the client stays the caller's. See `Backend.close`."""
+        self._cells.close()
 
     def sweep(self, seconds: float = SWEEP_SECONDS) -> int:
-        """Remove the containers of harnesses that are gone; see `Backend.sweep`.
+        """Remove the containers and control groups of harnesses that are gone; see `Backend.sweep`.
 
         One that does not end within `seconds` is reported and stays, and the others go.
         """
@@ -119,10 +156,11 @@ class DockerBackend:
         except ENGINE_ERRORS as error:
             raise SandboxError(f"the Docker engine does not answer: {error}", "harness doctor") from error
         orphans = [each["Id"] for each in found if is_orphan(each["Labels"], time.time() - each["Created"])]
+        groups = cgroup.sweep(progress=self._progress)  # of cells, which end with their container
         if not orphans:
-            return 0
+            return groups
         with ThreadPoolExecutor(min(len(orphans), SWEEPERS), thread_name_prefix="sweep") as pool:
-            return sum(pool.map(lambda orphan: self._swept(orphan, seconds), orphans))
+            return groups + sum(pool.map(lambda orphan: self._swept(orphan, seconds), orphans))
 
     def _swept(self, container: str, seconds: float) -> bool:
         try:
@@ -132,10 +170,10 @@ class DockerBackend:
             return False
         return True
 
-    def _create(self, spec: SandboxSpec) -> str:
+    def _create(self, spec: SandboxSpec, config: dict[str, Any]) -> str:
         created = self._client.api.create_container(
             self._image,
-            host_config=host_config(self._client, spec, self._cpus, self._runtime),
+            host_config=config,
             **container_config(spec, owner_labels(spec.run_id)),
         )
         discarded = [text for text in created["Warnings"] or () if "discarded" in text.lower()]
@@ -158,10 +196,20 @@ class DockerSandbox:
         self._full_priority = full_priority  # empty once it has that
         self._client = client
         self._stream = stream
-        self._groups = _control_groups(client, container)
+        self._pid, self._groups = _process_and_groups(client, container)
         self._last_usage = Usage()
         self._kill_lock = threading.Lock()
         self._killed = False
+
+    def first_process(self) -> int:
+        """The container's process 1, as this machine counts it.
+
+        Raises:
+            ProcessLookupError: the engine's processes cannot be seen from here.
+        """
+        if not self._groups:
+            raise ProcessLookupError(f"process 1 of the container {self.container} cannot be seen from here")
+        return self._pid
 
     def send(self, data: bytes | memoryview, deadline: float) -> None:
         """See `Sandbox.send`."""
@@ -232,6 +280,32 @@ class DockerSandbox:
         return usage_of_stats(stats, self._last_usage, out_of_memory=bool(state["OOMKilled"]))
 
 
+class DockerParent:
+    """The parent of a `Nest`, in a container of its own.
+
+    Nothing is shared with it: it makes a socket in its own scratch space, and who may look into a process of
+    this machine gets there by way of ``/proc``.
+    """
+
+    def __init__(self, sandbox: DockerSandbox) -> None:
+        self.sandbox = sandbox
+
+    def connect(self) -> socket.socket:
+        """See `Parent.connect`."""
+        pid = self.sandbox.first_process()
+        control = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        try:
+            control.connect(f"/proc/{pid}/root{CONTROL}")
+        except BaseException:
+            control.close()
+            raise
+        return control
+
+    def close(self) -> None:
+        """See `Parent.close`."""
+        self.sandbox.kill()
+
+
 def usage_of_stats(stats: Mapping[str, Any], last: Usage, *, out_of_memory: bool) -> Usage:
     """Read the engine's own counters.
 
@@ -284,11 +358,11 @@ def _attach(client: DockerClient, container: str) -> AttachedStream:
     )
 
 
-def _control_groups(client: DockerClient, container: str) -> dict[str, Path]:
-    """The container's control groups; empty if the engine's processes cannot be seen from here."""
+def _process_and_groups(client: DockerClient, container: str) -> tuple[int, dict[str, Path]]:
+    """Process 1 and the control groups; no groups if the engine's processes cannot be seen from here."""
     try:
         pid = client.api.inspect_container(container)["State"]["Pid"]
         paths = cgroup_paths_of(pid) if pid else {}
     except OSError:  # a request that failed is one too
-        return {}
-    return {name: path for name, path in paths.items() if container in str(path)}
+        return 0, {}
+    return pid, {name: path for name, path in paths.items() if container in str(path)}

@@ -17,11 +17,14 @@ if TYPE_CHECKING:
     from harness.host.sandbox.base import SandboxSpec
 
 IMAGE_PYTHON = "/opt/harness/bin/python3"
-USER = "1000:1000"
 HOSTNAME = "sandbox"
 GVISOR = "runsc"  # as its own installer names it; runsc-kvm and the like are gVisor too
 GVISOR_THREADS, GVISOR_THREADS_A_PROCESS = 64, 4
 LOW_PRIORITY = {"cpu_shares": LOW_SHARES}
+# What the engine hides of /proc beside `TELLTALES`, and of /sys.
+FURTHER_TELLTALES = ("acpi", "asound", "latency_stats", "scsi", "timer_stats")
+HIDDEN_OF_SYS = ["/sys/firmware", "/sys/devices/virtual/powercap"]
+UID = 1000
 SCRATCH, SHARED_MEMORY = "/tmp", "/dev/shm"  # noqa: S108  paths inside the container
 ENVIRONMENT = {"PYTHONHASHSEED": "0", "LANG": "C.UTF-8", "HOME": SCRATCH}
 
@@ -32,7 +35,7 @@ def container_config(spec: SandboxSpec, labels: dict[str, str]) -> dict[str, Any
         "entrypoint": [IMAGE_PYTHON],
         "command": list(spec.command),
         "hostname": HOSTNAME,
-        "user": USER if Wall.UNPRIVILEGED in spec.walls else "0:0",
+        "user": f"{UID}:{UID}" if Wall.UNPRIVILEGED in spec.walls else "0:0",
         "working_dir": SCRATCH,
         "environment": _environment(spec),
         "labels": labels,
@@ -85,6 +88,17 @@ def host_config(client: DockerClient, spec: SandboxSpec, cpus: float, runtime: s
     return client.api.create_host_config(**options)
 
 
+def parent_host_config(client: DockerClient, spec: SandboxSpec, cpus: float) -> dict[str, Any]:
+    """The same for the parent of a `Nest`, which runs no student code and builds the walls of others.
+
+    The engine's own policies would keep it from making namespaces and mounts, which needs no privilege of
+    this machine; and a new ``/proc`` can be mounted only where all of the one that is there can be seen.
+    """
+    config = host_config(client, spec, cpus, None)
+    config["SecurityOpt"] = ["seccomp=unconfined", "apparmor=unconfined", "no-new-privileges:true"]
+    return config | {"MaskedPaths": HIDDEN_OF_SYS, "ReadonlyPaths": []}
+
+
 def full_priority(spec: SandboxSpec) -> dict[str, Any]:
     """The share of the processors, and which: options to create a container and to update it."""
     return {"cpu_shares": FULL_SHARES, "cpuset_cpus": ",".join(map(str, sorted(spec.cores)))}
@@ -107,10 +121,15 @@ def _process_limit(processes: int, runtime: str | None) -> int:
     return processes
 
 
+def environment_of(*, gpu: bool) -> dict[str, str]:
+    """The environment inside of a sandbox, with or without a GPU."""
+    if gpu:
+        return dict(ENVIRONMENT)
+    return {**ENVIRONMENT, "NVIDIA_VISIBLE_DEVICES": "void"}  # an engine whose default runtime is NVIDIA's
+
+
 def _environment(spec: SandboxSpec) -> dict[str, str]:
-    environment = dict(ENVIRONMENT)
-    if not spec.gpu:
-        environment["NVIDIA_VISIBLE_DEVICES"] = "void"  # an engine whose default runtime is NVIDIA's
+    environment = environment_of(gpu=spec.gpu)
     if Wall.ENVIRONMENT not in spec.walls:
         return {**os.environ, **environment}
     return environment

@@ -42,16 +42,22 @@ JOINED, WALLS_UP = b"g", b"w"
 _counter = itertools.count(1)
 
 
-class StartParent(Protocol):
-    """Starts the parent's own sandbox."""
+class Parent(Protocol):
+    """A started parent."""
 
-    def __call__(self, command: tuple[str, ...], control: int) -> Sandbox:
-        """Start it.
+    @property
+    def sandbox(self) -> Sandbox:
+        """Its own sandbox."""
 
-        Args:
-            command: the parent's argument list after the Python interpreter.
-            control: a descriptor that it inherits.
+    def connect(self) -> socket.socket:
+        """The end at which it is asked for cells, once it has said that it is ready.
+
+        Raises:
+            OSError: it is gone, or cannot be reached from here.
         """
+
+    def close(self) -> None:
+        """End it; a second call does nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +79,7 @@ class Nest:
     """One warmed parent, from its start until it is closed.
 
     Args:
-        start: starts the parent's sandbox.
+        parent: just started; it is ended with the nest.
         settings: of all cells.
 
     Attributes:
@@ -83,20 +89,18 @@ class Nest:
         SandboxError: it did not start.
     """
 
-    def __init__(self, start: StartParent, settings: CellSettings) -> None:
+    def __init__(self, parent: Parent, settings: CellSettings) -> None:
         self._settings = settings
         self._requests = threading.Lock()
         self._inherited_bytes: int | None = None
+        self._control: socket.socket | None = None
+        self._parent = parent
         self.lost = False
-        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with theirs:
-            command = (*guest_command(), "nest", str(theirs.fileno()))
-            self._parent = start(command, theirs.fileno())
         try:
             deadline = time.monotonic() + READY_SECONDS
-            self._parent.send(guest_bundle(), deadline)
+            parent.sandbox.send(guest_bundle(), deadline)
             for part in encode(Message("nest", {}, {"policy": bpf_program()})):
-                self._parent.send(part, deadline)
+                parent.sandbox.send(part, deadline)
         except (SandboxTimeoutError, SandboxClosedError) as error:
             self.close()
             raise self._broken(error) from error
@@ -124,8 +128,9 @@ class Nest:
 
     def close(self) -> None:
         """End the parent; cells that are open end with it. A second call does nothing."""
-        self._control.close()
-        self._parent.kill()
+        if self._control is not None:
+            self._control.close()
+        self._parent.close()
 
     def __enter__(self) -> Self:
         return self
@@ -166,6 +171,8 @@ class Nest:
         }
         with self._requests:
             try:
+                if self._control is None:
+                    raise ConnectionResetError("the parent was never ready")
                 socket.send_fds(self._control, [json.dumps(request).encode()], descriptors)
             except OSError:
                 self.lost = True
@@ -182,14 +189,18 @@ class Nest:
             if self._inherited_bytes is None:
                 deadline = time.monotonic() + READY_SECONDS
                 try:
-                    ready = read_message(lambda size: self._parent.receive(size, deadline), max_blob_bytes=0)
-                except (SandboxTimeoutError, SandboxClosedError, ProtocolError) as error:
+                    guest = self._parent.sandbox
+                    ready = read_message(lambda size: guest.receive(size, deadline), max_blob_bytes=0)
+                    self._control = self._parent.connect()
+                except (OSError, SandboxTimeoutError, SandboxClosedError, ProtocolError) as error:
                     raise self._broken(error) from error
                 self._inherited_bytes = int(ready.fields["own_bytes"])
             return self._inherited_bytes
 
     def _broken(self, error: Exception, cell: PipeStream | None = None) -> SandboxError:
-        said = f"{cell.tail() if cell is not None else ''}{self._parent.diagnostics()}".strip()[-2000:]
+        said = f"{cell.tail() if cell is not None else ''}{self._parent.sandbox.diagnostics()}".strip()[
+            -2000:
+        ]
         if cell is not None:
             cell.close()
         return SandboxError(
