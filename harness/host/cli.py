@@ -251,6 +251,8 @@ def _run_session(folder: Path, arguments: list[str], console: Console, machine: 
         "-p",
         "no:cacheprovider",
         "-p",
+        "no:unraisableexception",  # it collects garbage twice
+        "-p",
         "pytest_timeout",
         "-p",
         "harness.host.pytest_plugin",

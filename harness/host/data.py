@@ -16,7 +16,7 @@ from harness.host.schema_errors import joined, quoted
 from harness.host.table import HINT, Table, read_table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
@@ -121,31 +121,38 @@ def prediction_order(n_rows: int, key: bytes, submission_sha256: str) -> NDArray
     return order
 
 
-def prediction_csv(
-    ids: Iterable[int], inputs: NDArray[np.float32], features: Sequence[str], id_column: str = "id"
-) -> bytes:
-    """Write test inputs as the CSV that ``MyDataset`` gets: the id first, then the features, no target.
+class SpelledRows:
+    """Inputs as rows of a CSV, to be written in any order.
 
     Each number is the shortest text that reads back as the same float32; whole numbers have no point, so that
     code which read them as integers in the training file can do so here.
 
     Args:
-        ids: (M,) the new ids.
         inputs: (M, F) float32.
         features: the F column names.
         id_column: the id column's name.
     """
-    # One-hot and calendar columns have few different values: each is spelled out once. Compared as bits,
-    # since -0.0 equals 0.0.
-    bits, places = np.unique(
-        np.ascontiguousarray(inputs, dtype=np.float32).view(np.uint32), return_inverse=True
-    )
-    spelled = np.array([_shortest(value) for value in bits.view(np.float32)], dtype=object)
-    cells = spelled[places].reshape(inputs.shape)
-    header = io.StringIO()
-    csv.writer(header, lineterminator="\n").writerow([id_column, *features])
-    lines = [f"{number},{','.join(row)}\n" for number, row in zip(ids, cells, strict=True)]
-    return (header.getvalue() + "".join(lines)).encode()
+
+    def __init__(self, inputs: NDArray[np.float32], features: Sequence[str], id_column: str = "id") -> None:
+        # One-hot and calendar columns have few different values: each is spelled out once. Compared as bits,
+        # since -0.0 equals 0.0.
+        bits, places = np.unique(
+            np.ascontiguousarray(inputs, dtype=np.float32).view(np.uint32), return_inverse=True
+        )
+        spelled = np.array([_shortest(value) for value in bits.view(np.float32)], dtype=object)
+        self._rows = [",".join(row) for row in spelled[places].reshape(inputs.shape)]
+        header = io.StringIO()
+        csv.writer(header, lineterminator="\n").writerow([id_column, *features])
+        self._header = header.getvalue()
+
+    def csv(self, order: NDArray[np.int64]) -> bytes:
+        """The CSV that ``MyDataset`` gets: an id, counted from 0, then the features, and no target.
+
+        Args:
+            order: (M,) which row comes when.
+        """
+        lines = [f"{number},{self._rows[row]}\n" for number, row in enumerate(order)]
+        return (self._header + "".join(lines)).encode()
 
 
 def _shortest(value: np.float32) -> str:

@@ -50,8 +50,10 @@ class Material:
 
     Attributes:
         valid_rows: positions of the validation rows in the training data.
+        predicted_inputs: test rows followed by validation rows, (M + V, F) float32.
+        spelled: the same as text.
         orders: of the first and the second prediction; for each row that the sandbox sees, its position
-            in test rows followed by validation rows.
+            in `predicted_inputs`.
     """
 
     assignment: Assignment
@@ -61,6 +63,8 @@ class Material:
     data: Data
     reference: Reference | None
     valid_rows: NDArray[np.int64]
+    predicted_inputs: NDArray[np.float32]
+    spelled: tables.SpelledRows
     orders: tuple[NDArray[np.int64], NDArray[np.int64]]
 
     @property
@@ -102,10 +106,10 @@ class Material:
             weights: of the best epoch.
             again: for the second prediction, with its own order and batch size.
         """
-        limits, data = self.assignment.limits, self.data
-        inputs = np.concatenate([data.test_inputs, data.train_inputs[self.valid_rows]])[self.orders[again]]
+        limits, order = self.assignment.limits, self.orders[again]
+        inputs = self.predicted_inputs[order]
         blobs = self._code() | {
-            "csv": tables.prediction_csv(range(len(inputs)), inputs, data.features, self.assignment.data.id),
+            "csv": self.spelled.csv(order),
             "inputs": inputs.tobytes(),
             "weights": weights,
         }
@@ -202,9 +206,12 @@ def prepare(
     answers = load_reference(reference, assignment)
     valid_rows = tables.validation_rows(len(data.train_targets), config.valid_ratio, config.seed)
     key = answers.split_key if answers is not None else b"no reference"
-    rows = len(data.test_ids) + len(valid_rows)
+    predicted = np.concatenate([data.test_inputs, data.train_inputs[valid_rows]])
+    spelled = tables.SpelledRows(predicted, data.features, assignment.data.id)
     orders = (
-        tables.prediction_order(rows, key, submission.sha256),
-        tables.prediction_order(rows, key, f"{submission.sha256}:again"),
+        tables.prediction_order(len(predicted), key, submission.sha256),
+        tables.prediction_order(len(predicted), key, f"{submission.sha256}:again"),
     )
-    return Material(assignment, submission, config, device, data, answers, valid_rows, orders)
+    return Material(
+        assignment, submission, config, device, data, answers, valid_rows, predicted, spelled, orders
+    )

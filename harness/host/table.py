@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import math
 from array import array
 from dataclasses import dataclass
@@ -57,10 +58,13 @@ def read_table(path: Path, id_column: str, *, secret: bool = False) -> Table:
     """
     try:
         with path.open(encoding="utf-8", newline="") as file:
-            rows = csv.reader(file, strict=True)
-            names = next(rows, [])
-            _check_header(path, names, id_column)
-            ids, numbers = _read_rows(path, rows, names, names.index(id_column), secret=secret)
+            text = file.read()
+        rows = csv.reader(io.StringIO(text, newline=""), strict=True)
+        names = next(rows, [])
+        _check_header(path, names, id_column)
+        id_index = names.index(id_column)
+        plain = _read_plain_rows(text, len(names), id_index)
+        ids, numbers = plain or _read_rows(path, rows, names, id_index, secret=secret)
     except FileNotFoundError:
         raise UsageError(f"{path} does not exist", HINT) from None
     except (OSError, UnicodeDecodeError, csv.Error) as error:
@@ -69,7 +73,7 @@ def read_table(path: Path, id_column: str, *, secret: bool = False) -> Table:
     if not ids:
         raise UsageError(f"{path}: there are no rows in it", HINT)
     columns = tuple(name for name in names if name != id_column)
-    return Table(path, columns, np.array(ids), np.frombuffer(numbers).reshape(len(ids), len(columns)))
+    return Table(path, columns, np.array(ids), numbers)
 
 
 def _check_header(path: Path, names: list[str], id_column: str) -> None:
@@ -85,9 +89,28 @@ def _check_header(path: Path, names: list[str], id_column: str) -> None:
         raise UsageError(f"{path}: {joined(problems)}", HINT)
 
 
+def _read_plain_rows(text: str, cells: int, id_index: int) -> tuple[list[str], NDArray[np.float64]] | None:
+    """Read a file without quotes and without a fault; None of any other, which the slow way can tell about.
+
+    NumPy turns text into the same numbers as `float`, six times as fast.
+    """
+    if '"' in text or "\r" in text:
+        return None
+    lines = [line for line in text.split("\n")[1:] if line]
+    ids = [line.split(",", id_index + 1)[id_index] for line in lines if line.count(",") == cells - 1]
+    if not lines or len(set(ids)) != len(lines):
+        return None
+    columns = [column for column in range(cells) if column != id_index]
+    try:
+        numbers = np.loadtxt(lines, np.float64, comments=None, delimiter=",", usecols=columns, ndmin=2)
+    except ValueError:
+        return None
+    return (ids, numbers) if numbers.shape == (len(ids), cells - 1) and np.isfinite(numbers).all() else None
+
+
 def _read_rows(
     path: Path, rows: _csv.Reader, names: Sequence[str], id_index: int, *, secret: bool
-) -> tuple[list[str], array[float]]:
+) -> tuple[list[str], NDArray[np.float64]]:
     lines: dict[str, int] = {}
     numbers = array("d")
     for row in rows:
@@ -109,7 +132,7 @@ def _read_rows(
         if not finite:
             columns = [name for index, name in enumerate(names) if index != id_index]
             raise UsageError(f"{path}: line {line}, {_first_wrong(columns, row, secret=secret)}", HINT)
-    return list(lines), numbers
+    return list(lines), np.array(numbers).reshape(len(lines), len(names) - 1)
 
 
 def _first_wrong(columns: Sequence[str], row: Sequence[str], *, secret: bool) -> str:

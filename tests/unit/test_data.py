@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 from harness.host.assignment import Assignment, load_assignment, reference_folder
-from harness.host.data import load_data, prediction_csv, prediction_order, validation_rows
+from harness.host.data import SpelledRows, load_data, prediction_order, validation_rows
 from harness.host.errors import InvalidSubmissionError, UsageError
 from harness.host.reference import load_reference
+from harness.host.table import read_table
 
 TRAIN = "id,temp,rain,count\n7,0.25,1,10\n3,0.5,0,20.5\n"
 TEST = "id,temp,rain\n9,0.1,0\n08,1e-3,1\n"
@@ -126,6 +127,49 @@ def test_an_unsound_file_is_a_usage_error(
     assert caught.value.fix
 
 
+@pytest.mark.parametrize("id_column", ["id", "temp", "count"], ids=["first", "in the middle", "last"])
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "1",
+        "-0",
+        "+1.5",
+        " 2 ",
+        ".5",
+        "5.",
+        "1e-320",
+        "0.1",
+        "123456789.123456789",
+        "1_000",
+        "\u0661",
+        "1e5",
+        "1E-5",
+    ],
+)
+def test_numbers_are_what_python_reads(tmp_path: Path, cell: str, id_column: str) -> None:
+    """Whichever way a table is read, fast or telling, a cell is the same number."""
+    names = ["temp", "rain", "count"]
+    names.insert({"id": 0, "temp": 1, "count": 3}[id_column], "id")
+    path = tmp_path / "table.csv"
+    tables = []
+    for quote in ("", '"'):  # a quote takes the telling way
+        row = [f"{quote}{n}{quote}" if name == "id" else cell for n, name in enumerate(names)]
+        path.write_text(f"{','.join(names)}\n{','.join(row)}\n\n", encoding="utf-8")
+        tables.append(read_table(path, "id"))
+    for table in tables:
+        assert table.columns == ("temp", "rain", "count")
+        assert table.ids.tolist() == [str(names.index("id"))]
+        assert table.numbers.tobytes() == np.full((1, 3), float(cell)).tobytes()
+
+
+def test_plain_files_are_read_the_fast_way(monkeypatch: pytest.MonkeyPatch, assignment: Assignment) -> None:
+    """The telling way is not needed for what the assignments ship."""
+    monkeypatch.setattr("harness.host.table._read_rows", pytest.fail)
+    for folder in ASSIGNMENTS:
+        load_data(load_assignment(folder))
+    load_data(assignment)
+
+
 def test_quoted_cells_and_empty_lines_are_csv(assignment: Assignment) -> None:
     """What other programs write is read, and lines are counted as an editor does."""
     assignment.train_path.write_text('id,temp,rain,count\r\n"7","0.25","1","10"\r\n\r\n3,0.5,x,2\r\n')
@@ -217,18 +261,19 @@ def test_the_prediction_order_is_a_secret_of_key_and_submission() -> None:
 def test_numbers_come_back_as_the_same_float32(inputs: np.ndarray) -> None:
     """Every bit of every finite number survives the CSV, the sign of zero too."""
     features = [f"f{column}" for column in range(inputs.shape[1])]
-    rows = list(csv.reader(io.StringIO(prediction_csv(range(len(inputs)), inputs, features).decode())))
+    order = np.arange(len(inputs))[::-1]
+    rows = list(csv.reader(io.StringIO(SpelledRows(inputs, features).csv(order).decode())))
     assert rows[0] == ["id", *features]
     assert [row[0] for row in rows[1:]] == [str(number) for number in range(len(inputs))]
     back = np.array([row[1:] for row in rows[1:]], dtype=np.float64).astype(np.float32)
-    assert back.tobytes() == np.ascontiguousarray(inputs).tobytes()
+    assert back.tobytes() == np.ascontiguousarray(inputs[order]).tobytes()
 
 
 def test_whole_numbers_stay_whole() -> None:
     """Code that reads a column as integers in training can do so in prediction; odd names are quoted."""
     inputs = np.array([[1.0, 0.1], [-3.0, 1e-7]], dtype=np.float32)
-    text = prediction_csv([0, 1], inputs, ["hour", "a,b"], id_column="key").decode()
-    assert text == 'key,hour,"a,b"\n0,1,0.1\n1,-3,1e-07\n'
+    text = SpelledRows(inputs, ["hour", "a,b"], id_column="key").csv(np.array([1, 0])).decode()
+    assert text == 'key,hour,"a,b"\n0,-3,1e-07\n1,1,0.1\n'
 
 
 @pytest.mark.parametrize("folder", ASSIGNMENTS, ids=lambda folder: folder.name)
