@@ -3,10 +3,11 @@ PYTHON ?= python3
 HARNESS = .venv/bin/harness
 JOBS ?= 2
 
-.PHONY: help grade test check format image doctor bench leaderboard clean
+.PHONY: help grade batch test check format image doctor bench leaderboard clean
 
 help:
 	@echo "make grade SUBMISSION=dir [ARGS=...]      grade a folder, .zip or .tar.gz"
+	@echo "make batch SUBMISSIONS=dir [ARGS=...]     grade all submissions in a folder, side by side"
 	@echo "make doctor                               what this machine can do, and what is missing"
 	@echo "make image                                build the Docker image, where an engine runs"
 	@echo "make leaderboard ASSIGNMENT=id [ARGS=...] rank the reports in build/reports"
@@ -28,6 +29,10 @@ grade: .venv/installed
 	@test -n "$(SUBMISSION)" || { echo "usage: make grade SUBMISSION=dir"; exit 2; }
 	@mkdir -p build/reports
 	@$(HARNESS) grade "$(SUBMISSION)" $(ARGS)
+
+batch: .venv/installed
+	@test -n "$(SUBMISSIONS)" || { echo "usage: make batch SUBMISSIONS=dir"; exit 2; }
+	@$(HARNESS) batch "$(SUBMISSIONS)" $(ARGS)
 
 test: .venv/installed-dev
 	@.venv/bin/pytest -n $(JOBS) $(ARGS)

@@ -1,4 +1,4 @@
-"""The command line: ``harness grade``, ``leaderboard``, ``doctor``, ``image`` and ``runtime``."""
+"""The command line: ``harness grade``, ``batch``, ``leaderboard``, ``doctor``, ``image`` and ``runtime``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ import typer
 from harness.host.errors import (
     HarnessError,
     InterruptedGradingError,
-    InvalidSubmissionError,
     UsageError,
 )
 
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from harness.host.machine import Machine
+    from harness.host.batch import Result
     from harness.host.records import Report
 
 GRADED, NOT_OK, WRONG_USE, MACHINE_FAULT = 0, 1, 2, 3
@@ -71,13 +70,23 @@ class FormatChoice(StrEnum):
 
 
 def main() -> NoReturn:
-    """Run the command line; a fault that has a message is shown without a traceback."""
+    """Run the command line and leave; a fault that has a message is shown without a traceback."""
     try:
         app(standalone_mode=True)
+        status = GRADED
     except HarnessError as error:
         _show_fault(error)
-        sys.exit(error.exit_status)
-    sys.exit(0)
+        status = error.exit_status
+    except SystemExit as leaving:  # the command's own word
+        if not isinstance(leaving.code, int):
+            raise
+        status = leaving.code
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except OSError:
+        sys.exit(status)  # which says so
+    os._exit(status)  # all that was started has ended; the rest is the taking apart of modules
 
 
 def _show_fault(error: HarnessError) -> None:
@@ -136,21 +145,14 @@ def grade(  # noqa: PLR0913  the options of the contract
     from rich.console import Console  # noqa: PLC0415  not for --help
 
     from harness.host.machine import Machine  # noqa: PLC0415  likewise
+    from harness.host.session import Means, grade_submission  # noqa: PLC0415  likewise
 
     console = Console()
     _check_targets(json, junit, feedback)
-    arguments = ["--submission", str(submission.absolute()), "--sandbox", sandbox, "--device", device]
-    if reference is not None:
-        arguments += ["--reference", str(reference.absolute())]
-    if runtime is not None:
-        arguments += ["--runtime", runtime]
-    if student is not None:
-        arguments.append(f"--student={student}")
+    means = Means(sandbox, device, runtime, assignment, reference)
 
     def grade_it() -> Report:
-        folder = _assignment_folder(submission, assignment)
-        machine.cores.reserve(1)  # who has to wait does it now, and costs the others nothing meanwhile
-        return _run_session(folder, arguments, console, machine)
+        return grade_submission(submission, means, console, machine, student)
 
     def show(report: Report) -> None:
         _render(report, console)
@@ -190,34 +192,6 @@ def _grade_on_change(submission: Path, grade_and_show: Callable[[], None]) -> No
             return
 
 
-def _assignment_folder(submission: Path, named: str | None) -> Path:
-    """Find the assignment by the option, by the config, or because there is only one.
-
-    Raises:
-        UsageError: there is no such assignment, or none was named.
-    """
-    from harness.host.assignment import find_assignment, known_assignments  # noqa: PLC0415  not for --help
-    from harness.host.submission import load_submission  # noqa: PLC0415  likewise
-
-    here = Path.cwd()
-    if named is not None:
-        return find_assignment(named, here)
-    try:
-        config = load_submission(submission, max_bytes=1 << 26).config
-    except InvalidSubmissionError:
-        config = {}  # what is wrong with it is for the grading to say
-    wanted = config.get("assignment")
-    if isinstance(wanted, str):
-        return find_assignment(wanted, here)
-    known = known_assignments(here)
-    if len(known) == 1:
-        return find_assignment(known[0], here)
-    raise UsageError(
-        "the submission's config.toml names no assignment",
-        f"name it: --assignment {'|'.join(known) or 'ID'} (looked for in {here}/assignments and above)",
-    )
-
-
 def _check_targets(*paths: Path | None) -> None:
     """Refuse before the work what could not be written after it."""
     for path in paths:
@@ -225,40 +199,6 @@ def _check_targets(*paths: Path | None) -> None:
             raise UsageError(
                 f"there is no folder {path.absolute().parent} to write {path.name} into", "make it first"
             )
-
-
-def _run_session(folder: Path, arguments: list[str], console: Console, machine: Machine) -> Report:
-    """Run pytest over the assignment's checks, with its own output set aside.
-
-    Raises:
-        HarnessError: what stopped the session.
-    """
-    import pytest  # noqa: PLC0415  not for --help
-
-    from harness.host.session import QuietSession  # noqa: PLC0415  likewise
-
-    os.environ.pop("PYTEST_ADDOPTS", None)  # what is meant for the user's own tests would change the grading
-    os.environ.pop("PYTEST_PLUGINS", None)
-    session = QuietSession(console, machine)
-    fixed = [
-        str(folder),
-        f"--rootdir={folder}",
-        f"--confcutdir={folder}",
-        "--config-file",
-        os.devnull,
-        "--import-mode=importlib",
-        "--disable-plugin-autoload",
-        "-p",
-        "no:cacheprovider",
-        "-p",
-        "no:unraisableexception",  # it collects garbage twice
-        "-p",
-        "pytest_timeout",
-        "-p",
-        "harness.host.pytest_plugin",
-    ]
-    status = pytest.main([*fixed, *arguments], plugins=[session])
-    return session.report(int(status))
 
 
 def _render(report: Report, console: Console) -> None:
@@ -277,6 +217,62 @@ def _write(report: Report, json: Path | None, junit: Path | None, feedback: Path
         junit_xml.write_junit(report, junit)
     if feedback is not None:
         document.write_feedback(report, feedback)
+
+
+@app.command()
+def batch(  # noqa: PLR0913  likewise
+    folder: Annotated[Path, typer.Argument(help="Holds the submissions: folders, .zip and .tar.gz.")],
+    *,
+    assignment: Annotated[
+        str | None, typer.Option(metavar="ID", help="The assignment, if the configs do not name it.")
+    ] = None,
+    sandbox: Annotated[
+        SandboxChoice, typer.Option(help="Where the students' code runs.")
+    ] = SandboxChoice.AUTO,
+    runtime: Annotated[
+        str | None, typer.Option(metavar="NAME", help="A runtime of the Docker engine, such as runsc.")
+    ] = None,
+    device: Annotated[DeviceChoice, typer.Option(help="What it runs on.")] = DeviceChoice.AUTO,
+    reference: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="The hidden answers (default: reference/ID).")
+    ] = None,
+    reports: Annotated[
+        Path, typer.Option(metavar="DIR", help="Where the reports for staff go, NAME.json each.")
+    ] = Path("build/reports"),
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="Submissions side by side (default: one a core).")
+    ] = None,
+) -> None:
+    """Grade all submissions in a folder side by side.
+
+    Exit status: 0 all were graded, whatever their outcome; 2 wrong use; 3 some could not be graded.
+    """
+    from harness.host.batch import Batch, find_submissions, workers_for  # noqa: PLC0415  not for --help
+    from harness.host.report.batch import Lines  # noqa: PLC0415  likewise
+    from harness.host.session import Means  # noqa: PLC0415  likewise
+
+    submissions = find_submissions(folder)
+    _make_folder(reports)
+    lines = Lines(len(submissions))
+    means = Means(sandbox, device, runtime, assignment, reference)
+
+    def on_result(result: Result) -> None:
+        typer.echo(lines.of(result))
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    work = Batch(submissions, means, reports, on_result, lambda text: typer.echo(text, err=True))
+    try:
+        work.run(workers_for(len(submissions), jobs, device))
+    finally:
+        typer.echo(lines.summary(reports))
+    raise typer.Exit(MACHINE_FAULT if lines.not_graded else GRADED)
+
+
+def _make_folder(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"the folder {path} cannot be made: {error.strerror}", "name another one") from error
 
 
 @app.command()

@@ -85,7 +85,7 @@ def test_every_option_of_grade_is_in_the_readme() -> None:
         check=True,
     )
     options = set(re.findall(r"--[a-z-]+", done.stdout)) - {"--help"}
-    synopsis = README[README.index("harness grade SUBMISSION") :].split("```")[0]
+    synopsis = README[README.index("harness grade SUBMISSION") :].split("harness batch")[0]
 
     assert options == set(re.findall(r"--[a-z-]+", synopsis))
 

@@ -54,7 +54,8 @@ while True:
     graded, count = source, count + 1
     runtime = {{"train_seconds": count, "predict_seconds": 0.0}}
     new = report.with_suffix(".new")
-    new.write_text(json.dumps({{"loss": {{"train": [0.5], "valid": [0.6]}}, "runtime": runtime}}))
+    document = {{"loss": {{"train": [0.5], "valid": [0.6]}}, "runtime": runtime}}
+    new.write_text(json.dumps(document | {{"environment": {{"sandbox": "bubblewrap"}}}}))
     new.replace(report)
     print("\\nwatching the submission", file=sys.stderr, flush=True)
 """
@@ -322,6 +323,13 @@ def test_a_warm_round_lasts_from_the_edit_to_the_report(script: Callable[[str], 
     source = (tmp_path / "watched" / "submission" / "model.py").read_text()
     assert source.startswith((workload.submission / "model.py").read_text())
     assert source.endswith("# edit 2\n")
+
+
+def test_a_report_from_another_sandbox_is_refused(script: Callable[[str], Any], tmp_path: Path) -> None:
+    """A figure of Docker is one of Docker."""
+    (tmp_path / "report.json").write_text('{"environment": {"sandbox": "bubblewrap"}}')
+    with pytest.raises(RuntimeError, match="was to run in docker, and ran in bubblewrap"):
+        script("contestants").read_report(tmp_path / "report.json", "docker")
 
 
 def test_a_watcher_that_dies_is_an_error_with_what_it_said(
