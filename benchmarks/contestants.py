@@ -1,57 +1,43 @@
-"""The whole processes that are timed: the plain script, and ``harness grade`` in each sandbox."""
+"""The whole processes that are timed on a workload, one start a sample."""
 
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 import tempfile
-import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import otter_assignment
+import processes
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping
+
+    from workloads import Workload
 
 HERE = Path(__file__).resolve().parent
-ASSIGNMENT = "hw1-bikes"
-PLAIN, BUBBLEWRAP, DOCKER = "plain", "bubblewrap", "docker"
-PROCESSES = (PLAIN, BUBBLEWRAP, DOCKER)
-
-
-@dataclass(frozen=True, slots=True)
-class Workload:
-    """What every contestant does.
-
-    Attributes:
-        course: the folder of ``assignments/`` and ``reference/``.
-        submission: the folder of ``model.py`` and ``config.toml``.
-    """
-
-    course: Path
-    submission: Path
-
-    @property
-    def data(self) -> Path:
-        """The folder of the training and test rows."""
-        return self.course / "assignments" / ASSIGNMENT / "data"
+PLAIN, LIGHTNING, OTTER = "plain", "lightning", "otter"
+Losses = tuple[tuple[float, ...], tuple[float, ...]]
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One process: its wall time from outside, and what it says of its phases.
+    """One round: its wall time from outside, and what the process says of its phases.
 
     Attributes:
         train_seconds: of the plain script, with what PyTorch imports at the first optimizer; in the harness
             that is part of the start-up.
         losses: training and validation losses of every epoch, to see that all did the same work.
+        phases: seconds of the harness's own phases, where its report has them.
     """
 
     wall_seconds: float
     train_seconds: float
     predict_seconds: float
-    losses: tuple[tuple[float, ...], tuple[float, ...]]
+    losses: Losses
+    phases: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def rest_seconds(self) -> float:
@@ -59,92 +45,72 @@ class Sample:
         return self.wall_seconds - self.train_seconds - self.predict_seconds
 
 
-def why_not(name: str) -> str | None:
-    """Why a contestant cannot run on this machine; None if it can."""
-    if name == PLAIN:
-        return None
-    from harness.host.errors import HarnessError  # noqa: PLC0415  only where the harness is timed
-
-    try:
-        return _no_docker() if name == DOCKER else _no_bubblewrap()
-    except HarnessError as error:
-        return error.message
-
-
-def _no_docker() -> str | None:
-    from harness.host.backends import engine_configured  # noqa: PLC0415  as above
-
-    if not engine_configured():
-        return "no Docker engine answers"
-    from harness.host.image import connect, find_image  # noqa: PLC0415  it needs the client
-
-    client = connect()
-    try:
-        return None if find_image(client) else "the engine has no image of the guest; make one: harness image"
-    finally:
-        client.close()
-
-
-def _no_bubblewrap() -> str | None:
-    if sys.platform != "linux":
-        return "bubblewrap needs Linux"
-    from harness.host.sandbox.bubblewrap import probe  # noqa: PLC0415  Linux only
-
-    return probe() or None
-
-
-def sample(name: str, workload: Workload) -> Sample:
-    """Run a contestant once, as a process of its own.
+def read_report(path: Path, sandbox: str) -> dict[str, Any]:
+    """A report of the harness.
 
     Raises:
-        RuntimeError: it failed; the message has the end of what it wrote.
+        RuntimeError: the submission ran elsewhere than was asked.
     """
-    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        result = Path(folder, "losses.json")
-        command = _plain(workload, Path(folder)) if name == PLAIN else _harness(name, workload, result)
-        wall_seconds = _timed(command, workload.course)
-        document = json.loads(result.read_text())
-    loss, runtime = document["loss"], document["runtime"]
+    document: dict[str, Any] = json.loads(path.read_text())
+    if (used := document["environment"]["sandbox"]) != sandbox:
+        raise RuntimeError(f"it was to run in {sandbox}, and ran in {used}")
+    return document
+
+
+def sample_of(wall_seconds: float, document: Mapping[str, Any]) -> Sample:
+    """What a report of the harness, or ``losses.json`` of a script, says of a round."""
+    runtime = document["runtime"]
     return Sample(
         wall_seconds=wall_seconds,
         train_seconds=runtime["train_seconds"],
         predict_seconds=runtime["predict_seconds"],
-        losses=(tuple(loss["train"]), tuple(loss["valid"])),
+        losses=losses_of(document),
+        phases=runtime.get("phases") or {},
     )
 
 
-def race_loops(workload: Workload, rounds: int) -> list[dict[str, Any]]:
-    """What ``loops.py`` measured: seconds an epoch of each way to train.
-
-    Raises:
-        RuntimeError: it failed; the message has the end of what it wrote.
-    """
-    where = ["--submission", str(workload.submission), "--data", str(workload.data)]
-    command = [sys.executable, str(HERE / "loops.py"), *where, "--rounds", str(rounds)]
-    results: list[dict[str, Any]] = json.loads(_run(command, workload.course))
-    return results
+def losses_of(document: Mapping[str, Any]) -> Losses:
+    """Training and validation losses of every epoch, from a report or from ``losses.json``."""
+    return tuple(document["loss"]["train"]), tuple(document["loss"]["valid"])
 
 
-def _plain(workload: Workload, out: Path) -> list[str]:
-    where = ["--submission", str(workload.submission), "--data", str(workload.data), "--out", str(out)]
-    return [sys.executable, str(HERE / "plain_hw1.py"), *where]
+def script(name: str) -> list[str]:
+    """The command that runs a script of this folder."""
+    return [sys.executable, str(HERE / name)]
 
 
-def _harness(sandbox: str, workload: Workload, report: Path) -> list[str]:
-    command = str(Path(sys.executable).parent / "harness")
-    options = ["--assignment", ASSIGNMENT, "--sandbox", sandbox, "--device", "cpu", "--json", str(report)]
-    return [command, "grade", str(workload.submission), *options]
+def plain(workload: Workload, name: str = "plain_script.py") -> Sample:
+    """Run the plain script, or another one that takes its options and leaves what it leaves."""
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        command = [*script(name), *workload.plain_options(), "--out", folder]
+        seconds = processes.timed(command)
+        return sample_of(seconds, json.loads(Path(folder, "losses.json").read_text()))
 
 
-def _timed(command: Sequence[str], folder: Path) -> float:
-    started = time.perf_counter()
-    _run(command, folder)
-    return time.perf_counter() - started
+def lightning(workload: Workload) -> Sample:
+    """Run the same work by Lightning's ``Trainer``."""
+    return plain(workload, "lightning_script.py")
 
 
-def _run(command: Sequence[str], folder: Path) -> str:
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        last = "\n".join((done.stdout + done.stderr).splitlines()[-15:])
-        raise RuntimeError(f"{' '.join(command)} ended with status {done.returncode}:\n{last}")
-    return done.stdout
+def otter(workload: Workload) -> Sample:
+    """Grade the same work by ``otter run``."""
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        seconds = otter_assignment.grade(workload, Path(folder))
+        return sample_of(seconds, json.loads(Path(folder, "losses.json").read_text()))
+
+
+def cold(workload: Workload, sandbox: str) -> Sample:
+    """Grade once by a ``harness grade`` that starts and ends."""
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        report = Path(folder, "report.json")
+        command = grade_command(workload, sandbox, report)
+        seconds = processes.timed(command, folder=workload.course)
+        return sample_of(seconds, read_report(report, sandbox))
+
+
+def grade_command(
+    workload: Workload, sandbox: str, report: Path, harness: str = processes.HARNESS
+) -> list[str]:
+    """The command that grades a workload's submission."""
+    options = ["--assignment", workload.assignment.name, "--sandbox", sandbox, "--device", "cpu"]
+    return [harness, "grade", str(workload.submission), *options, "--json", str(report)]

