@@ -151,7 +151,7 @@ def _training_sets(job: Message, module: Any, target_dtype: torch.dtype) -> tupl
     rows = fields["rows"]
     valid_rows = _tensor(job, "valid_rows", torch.int64)
     if hasattr(module, "MyDataset"):
-        path = data.write_csv(TRAINING_CSV, bytes(job.blobs["csv"]))
+        path = data.write_csv(TRAINING_CSV, job.blobs.get("csv"))
         dataset = data.student_dataset(module.MyDataset, path, rows, labelled=True)
         return data.training_batches(dataset, valid_rows, rows, batch_size)
     x = _tensor(job, "inputs", torch.float32, rows, *fields["row_shape"])
@@ -185,7 +185,7 @@ def _predict(job: Message) -> Message:
 def _test_set(job: Message, module: Any) -> data.OnlyInputs:  # noqa: ANN401
     fields = job.fields
     if hasattr(module, "MyDataset"):
-        path = data.write_csv(PREDICTION_CSV, bytes(job.blobs["csv"]))
+        path = data.write_csv(PREDICTION_CSV, job.blobs.get("csv"))
         dataset = data.student_dataset(module.MyDataset, path, fields["rows"], labelled=False)
         return data.OnlyInputs(DataLoader(dataset, fields["batch_size"], shuffle=False))
     x = _tensor(job, "inputs", torch.float32, fields["rows"], *fields["row_shape"])

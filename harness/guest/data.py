@@ -90,8 +90,18 @@ class OnlyInputs:
             yield batch[0] if isinstance(batch, list | tuple) else batch
 
 
-def write_csv(name: str, content: bytes) -> str:
-    """Write the CSV that `MyDataset` is given; return its path."""
+def write_csv(name: str, content: bytes | memoryview | None) -> str:
+    """Write the CSV that `MyDataset` is given; return its path.
+
+    Raises:
+        Finding: none was sent, since no file of the submission names the class.
+    """
+    if content is None:
+        raise Finding(
+            Outcome.CONTRACT_ERROR,
+            "there is a MyDataset in the module, but none of the submission's files has that name in it",
+            "write `class MyDataset(Dataset):` in model.py or in a file that it imports",
+        )
     DATA_FOLDER.mkdir(exist_ok=True)
     path = DATA_FOLDER / name
     path.write_bytes(content)

@@ -24,6 +24,7 @@ import socket
 import struct
 import sys
 import traceback
+from contextlib import suppress
 from typing import Any, NoReturn
 
 from harness.guest import supervisor
@@ -57,6 +58,8 @@ def main(control: str) -> NoReturn:
         control: where requests come from: the descriptor of a socket that keeps messages apart, or the path
             at which the host finds one.
     """
+    with suppress(OSError):  # it outlives the grading that it was started for, whose cores it would keep to
+        os.sched_setaffinity(0, range(os.cpu_count() or 1))
     inherited = control.isdecimal()
     requests = socket.socket(fileno=int(control)) if inherited else _listening(control)
     policy = bytes(read_message(lambda size: read_exactly(0, size), max_blob_bytes=1 << 20).blobs["policy"])

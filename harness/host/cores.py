@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
-SECONDS_BETWEEN_LOOKS = 0.1
+SECONDS_BETWEEN_LOOKS = 0.05
+SECONDS_UNTOLD = 0.5  # a wait that is shorter is nobody's business
 
 
 class Cores:
@@ -83,14 +84,16 @@ class Cores:
         text = f"waiting: other gradings have all {len(usable)} cores of this machine"
         say = functools.cache(lambda: self._note(text))
         taken: set[int] = set()
-        with locked(self._folder / "queue", on_wait=say):
+        untold_until = time.monotonic() + SECONDS_UNTOLD
+        with locked(self._folder / "queue", on_wait=say, patience=SECONDS_UNTOLD):
             while True:
                 for core in sorted(usable - taken, key=_busyness):
                     if len(taken) < needed and self._take(core, self._held):
                         taken.add(core)
                 if len(taken) == needed:
                     break
-                say()
+                if time.monotonic() >= untold_until:
+                    say()
                 time.sleep(SECONDS_BETWEEN_LOOKS)
             with ExitStack() as looked_at:  # nobody takes a core meanwhile: the line's head is ours
                 others = {core for core in usable - taken if not self._take(core, looked_at)}

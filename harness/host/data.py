@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from harness.host.cache import Latest
 from harness.host.errors import InvalidSubmissionError, UsageError
 from harness.host.schema_errors import joined, quoted
 from harness.host.table import HINT, Table, read_table
@@ -46,12 +47,20 @@ class Data:
     train_file: bytes
 
 
+_latest: Latest[Data] = Latest()
+
+
 def load_data(assignment: Assignment) -> Data:
-    """Read the training rows and the test inputs.
+    """Read the training rows and the test inputs, unless that was done for the same files just before.
 
     Raises:
         UsageError: a file is missing or unsound; the message names the file, the column and the line.
     """
+    files = (assignment.train_path, assignment.test_path)
+    return _latest.of(assignment, files, lambda: _load(assignment))
+
+
+def _load(assignment: Assignment) -> Data:
     target = assignment.data.target
     train = read_table(assignment.train_path, assignment.data.id)
     test = read_table(assignment.test_path, assignment.data.id)
@@ -67,13 +76,19 @@ def load_data(assignment: Assignment) -> Data:
     target_at = train.columns.index(target)
     return Data(
         features=features,
-        train_inputs=_float32(np.delete(train.numbers, target_at, axis=1), train),
-        train_targets=as_targets(train, assignment, assignment.kind.target_dtype),
-        train_ids=train.ids,
-        test_inputs=_float32(test.numbers, test),
-        test_ids=test.ids,
+        train_inputs=_fixed(_float32(np.delete(train.numbers, target_at, axis=1), train)),
+        train_targets=_fixed(as_targets(train, assignment, assignment.kind.target_dtype)),
+        train_ids=_fixed(train.ids),
+        test_inputs=_fixed(_float32(test.numbers, test)),
+        test_ids=_fixed(test.ids),
         train_file=assignment.train_path.read_bytes(),
     )
+
+
+def _fixed(array: NDArray[Any]) -> NDArray[Any]:
+    """An array that gradings can share."""
+    array.flags.writeable = False
+    return array
 
 
 def as_targets(table: Table, assignment: Assignment, dtype: str) -> NDArray[Any]:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 FLOAT_BYTES = 4
 TOLERANCE = 1e-3
+DATASET = b"MyDataset"  # a submission that does not name it gets no CSV, which may be larger than all else
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ class Material:
     Attributes:
         valid_rows: positions of the validation rows in the training data.
         predicted_inputs: test rows followed by validation rows, (M + V, F) float32.
-        spelled: the same as text.
+        spelled: the same as text; None for a submission without a data set of its own, which needs no CSV.
         orders: of the first and the second prediction; for each row that the sandbox sees, its position
             in `predicted_inputs`.
     """
@@ -64,7 +65,7 @@ class Material:
     reference: Reference | None
     valid_rows: NDArray[np.int64]
     predicted_inputs: NDArray[np.float32]
-    spelled: tables.SpelledRows
+    spelled: tables.SpelledRows | None
     orders: tuple[NDArray[np.int64], NDArray[np.int64]]
 
     @property
@@ -90,11 +91,12 @@ class Material:
             "loss": _table(config.loss) if config.loss else {"name": self.assignment.loss.name},
         }
         blobs = self._code() | {
-            "csv": self.data.train_file,
             "inputs": self.data.train_inputs.tobytes(),
             "targets": self.data.train_targets.tobytes(),
             "valid_rows": self.valid_rows.tobytes(),
         }
+        if self.spelled is not None:
+            blobs["csv"] = self.data.train_file
         return Job(
             Phase.TRAIN, fields, blobs, limits.train_seconds, limits.weights_mb << 20, limits.log_kb << 10
         )
@@ -109,10 +111,11 @@ class Material:
         limits, order = self.assignment.limits, self.orders[again]
         inputs = self.predicted_inputs[order]
         blobs = self._code() | {
-            "csv": self.spelled.csv(order),
             "inputs": inputs.tobytes(),
             "weights": weights,
         }
+        if self.spelled is not None:
+            blobs["csv"] = self.spelled.csv(order)
         size = len(inputs) * self.outputs * FLOAT_BYTES
         fields = self._common_fields() | {"rows": len(inputs)}
         if again:
@@ -207,7 +210,8 @@ def prepare(
     valid_rows = tables.validation_rows(len(data.train_targets), config.valid_ratio, config.seed)
     key = answers.split_key if answers is not None else b"no reference"
     predicted = np.concatenate([data.test_inputs, data.train_inputs[valid_rows]])
-    spelled = tables.SpelledRows(predicted, data.features, assignment.data.id)
+    reads_csv = any(DATASET in content for content in submission.files.values())
+    spelled = tables.SpelledRows(predicted, data.features, assignment.data.id) if reads_csv else None
     orders = (
         tables.prediction_order(len(predicted), key, submission.sha256),
         tables.prediction_order(len(predicted), key, f"{submission.sha256}:again"),

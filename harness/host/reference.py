@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from harness.host.cache import Latest
 from harness.host.data import as_targets
 from harness.host.errors import UsageError
 from harness.host.schema_errors import quoted
@@ -69,6 +70,9 @@ class Reference:
         )
 
 
+_latest: Latest[Reference] = Latest()
+
+
 def load_reference(folder: Path, assignment: Assignment) -> Reference | None:
     """Read ``reference.toml`` and the answers in `folder`.
 
@@ -81,8 +85,14 @@ def load_reference(folder: Path, assignment: Assignment) -> Reference | None:
     if not folder.is_dir():
         return None
     path = folder / FILE_NAME
+    checked = _read(path)
+    answers = folder / checked.answers
+    return _latest.of((assignment, checked), [answers], lambda: _load(answers, checked, assignment))
+
+
+def _read(path: Path) -> _ReferenceFile:
     try:
-        checked = _ReferenceFile.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        return _ReferenceFile.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
         raise UsageError(f"{path} does not exist", HINT) from None
     except ValidationError as error:
@@ -90,7 +100,9 @@ def load_reference(folder: Path, assignment: Assignment) -> Reference | None:
         raise UsageError(f"{path}: missing, unknown or not of its form: {keys}", HINT) from None
     except (OSError, ValueError) as error:
         raise UsageError(f"{path} cannot be read ({type(error).__name__})", HINT) from None
-    answers = folder / checked.answers
+
+
+def _load(answers: Path, checked: _ReferenceFile, assignment: Assignment) -> Reference:
     table = read_table(answers, assignment.data.id, secret=True)
     if table.columns != (assignment.data.target,):
         raise UsageError(
@@ -98,4 +110,5 @@ def load_reference(folder: Path, assignment: Assignment) -> Reference | None:
             "make it anew with the assignment's build.py",
         )
     exact = as_targets(table, assignment, assignment.kind.answer_dtype)
+    exact.flags.writeable = table.ids.flags.writeable = False  # gradings share it
     return Reference(table.ids, exact, bytes.fromhex(checked.split_key))

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-SECONDS_BETWEEN_LOOKS = 0.1
+SECONDS_BETWEEN_LOOKS = 0.04
+SHARE_OF_LOOKING = 0.1  # of the time, at most: a folder of many files takes long to look at
 MOST_FILES = 2_000  # a submission has fewer, so no more of a folder is looked at
 
 State = frozenset[tuple[str, int, int, int]]
@@ -46,10 +47,12 @@ def wait_for_change(submission: Path, before: State) -> State:
     Returns:
         Its state now.
     """
-    last = before
+    last, took = before, 0.0
     while True:
-        time.sleep(SECONDS_BETWEEN_LOOKS)
+        time.sleep(max(SECONDS_BETWEEN_LOOKS, took / SHARE_OF_LOOKING))
+        started = time.monotonic()
         now = state_of(submission)
+        took = time.monotonic() - started
         if now and now == last != before:
             return now
         last = now or before

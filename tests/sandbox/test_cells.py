@@ -232,6 +232,20 @@ time.sleep(60)
         assert reported(one) == reported(other) == [1, ["mine"], 1]
 
 
+def test_parent_keeps_to_no_cores(kind: Kind, spec_of: Spec, reported: Reported) -> None:
+    """It is started by a grading that keeps off others' cores, and serves those that come after too."""
+    everywhere = os.sched_getaffinity(0)
+    code = spec_of("report(sorted(os.sched_getaffinity(0)))")
+    with closing(kind.make(pytest.fail)) as backend:
+        os.sched_setaffinity(0, {min(everywhere)})
+        try:
+            backend.open(code).kill()
+        finally:
+            os.sched_setaffinity(0, everywhere)
+        with backend.open(code) as cell:
+            assert reported(cell) == sorted(everywhere)
+
+
 def test_cells_end_with_their_parent_and_the_next_has_another(
     kind: Kind, cells: Backend, spec_of: Spec, reported: Reported, left_of: LeftOf
 ) -> None:

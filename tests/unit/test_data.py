@@ -284,3 +284,31 @@ def test_the_real_assignments_load(folder: Path) -> None:
     reference = load_reference(reference_folder(assignment), assignment)
     assert data.train_inputs.shape[1] == data.test_inputs.shape[1] == len(data.features)
     assert reference is None or len(reference.answers_for(data.test_ids)) == len(data.test_ids)
+
+
+def test_files_are_read_again_when_they_change(assignment: Assignment) -> None:
+    """A process that grades many reads them once; who corrects one meanwhile is heard."""
+    first = load_data(assignment)
+    again = load_data(assignment)
+    text = assignment.train_path.read_text()
+    assignment.train_path.write_text(text.replace("0.25", "0.75"))
+    corrected = load_data(assignment)
+
+    assert again is first
+    assert 0.25 in first.train_inputs
+    assert 0.75 in corrected.train_inputs
+    with pytest.raises(ValueError, match="read-only"):
+        first.train_inputs[0, 0] = 1.0
+    assignment.train_path.unlink()
+    with pytest.raises(UsageError, match="does not exist"):
+        load_data(assignment)
+
+
+def test_answers_are_read_again_when_they_change(assignment: Assignment) -> None:
+    """A corrected reference counts at once."""
+    folder = reference_folder(assignment)
+    first = load_reference(folder, assignment)
+    assert load_reference(folder, assignment) is first
+    (answers,) = folder.glob("*.csv")
+    answers.write_text(answers.read_text() + "\n")
+    assert load_reference(folder, assignment) is not first

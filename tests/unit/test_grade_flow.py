@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import shutil
 import time
 from typing import TYPE_CHECKING
 
@@ -98,16 +101,34 @@ def test_each_phase_is_given_what_it_needs_and_no_more() -> None:
     assert len({spec.run_id for spec in backend.asked}) == 1
     training, first, second = cast.jobs
     assert [job.fields["phase"] for job in cast.jobs] == [Phase.TRAIN, Phase.PREDICT, Phase.PREDICT]
-    assert set(training.blobs) == {"code", "csv", "inputs", "targets", "valid_rows"}
+    assert set(training.blobs) == {"code", "inputs", "targets", "valid_rows"}
     assert training.fields["rows"] == TRAINING_ROWS
     for job in (first, second):
-        assert set(job.blobs) == {"code", "csv", "inputs", "weights"}
+        assert set(job.blobs) == {"code", "inputs", "weights"}
         assert job.blobs["weights"] == WEIGHTS
         assert job.fields["rows"] == TEST_ROWS + VALIDATION_ROWS
     assert first.fields["batch_size"] != second.fields["batch_size"]
     one, other = inputs(first), inputs(second)
     assert not np.array_equal(one, other)
     assert np.array_equal(np.unique(one, axis=0), np.unique(other, axis=0))
+
+
+def test_submission_that_names_a_data_set_is_given_the_csv(tmp_path: Path) -> None:
+    """Wherever in its files it does; the test rows are there in the order of the inputs, without targets."""
+    submission = tmp_path / "submission"
+    shutil.copytree(order().submission, submission)
+    (submission / "rows.py").write_text("class MyDataset: ...\n")
+    cast = Cast()
+    grade(order(submission), FakeBackend(cast), SilentProgress())
+
+    assignment = order().assignment
+    training, *predictions = cast.jobs
+    assert training.blobs["csv"] == assignment.train_path.read_bytes()
+    for job in predictions:
+        header, *rows = csv.reader(io.StringIO(bytes(job.blobs["csv"]).decode()))
+        assert assignment.data.target not in header
+        numbers = np.array([row[1:] for row in rows], dtype=np.float32)
+        assert np.array_equal(numbers, inputs(job).reshape(numbers.shape))
 
 
 @pytest.mark.parametrize(("train", "sandboxes"), [(fail, 1), (fail_after_an_epoch, 3)])
