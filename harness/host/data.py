@@ -76,10 +76,10 @@ def _load(assignment: Assignment) -> Data:
     target_at = train.columns.index(target)
     return Data(
         features=features,
-        train_inputs=_fixed(_float32(np.delete(train.numbers, target_at, axis=1), train)),
+        train_inputs=_fixed(_float32(train, without=target_at)),
         train_targets=_fixed(as_targets(train, assignment, assignment.kind.target_dtype)),
         train_ids=_fixed(train.ids),
-        test_inputs=_fixed(_float32(test.numbers, test)),
+        test_inputs=_fixed(_float32(test)),
         test_ids=_fixed(test.ids),
         train_file=assignment.train_path.read_bytes(),
     )
@@ -175,11 +175,19 @@ def _shortest(value: np.float32) -> str:
     return text.removesuffix(".0") if text != "-0.0" else text
 
 
-def _float32(numbers: NDArray[np.float64], table: Table) -> NDArray[np.float32]:
+def _float32(table: Table, without: int | None = None) -> NDArray[np.float32]:
+    """The columns, in which no number may be too large, but for the one `without`: (N, F), C-contiguous."""
     largest = float(np.finfo(np.float32).max)
-    wrong = np.abs(numbers).reshape(len(numbers), -1).max(axis=1) > largest
-    _refuse(table, wrong, f"has a number over {largest:.3g}, too large for float32")
-    return np.ascontiguousarray(numbers, dtype=np.float32)
+    numbers = table.numbers
+    cut = numbers.shape[1] if without is None else without
+    parts = [numbers[:, :cut], numbers[:, cut + 1 :]]
+    for part in parts:
+        if part.size and max(part.max(), -part.min()) > largest:  # which spares all others the next line
+            why = f"has a number over {largest:.3g}, too large for float32"
+            _refuse(table, np.asarray((np.abs(part) > largest).any(axis=1)), why)
+    columns = np.empty((len(numbers), sum(part.shape[1] for part in parts)), dtype=np.float32)
+    columns[:, :cut], columns[:, cut:] = parts
+    return columns
 
 
 def _refuse(table: Table, wrong: NDArray[np.bool_], why: str) -> None:
