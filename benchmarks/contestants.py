@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,20 +24,18 @@ Losses = tuple[tuple[float, ...], tuple[float, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One round: its wall time from outside, and what the process says of its phases.
+    """One round: its wall time from outside, and what the process says of its parts.
 
     Attributes:
         train_seconds: of the plain script, with what PyTorch imports at the first optimizer; in the harness
             that is part of the start-up.
         losses: training and validation losses of every epoch, to see that all did the same work.
-        phases: seconds of the harness's own phases, where its report has them.
     """
 
     wall_seconds: float
     train_seconds: float
     predict_seconds: float
     losses: Losses
-    phases: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def rest_seconds(self) -> float:
@@ -65,7 +63,6 @@ def sample_of(wall_seconds: float, document: Mapping[str, Any]) -> Sample:
         train_seconds=runtime["train_seconds"],
         predict_seconds=runtime["predict_seconds"],
         losses=losses_of(document),
-        phases=runtime.get("phases") or {},
     )
 
 

@@ -31,9 +31,11 @@ from typing import Any
 
 import lineup
 import machine
+import phases
 import processes
 import scaling
 import workloads
+from available import SANDBOXES
 from bars import HELP_SECONDS, beside
 from batch import race_batches
 from contestants import Sample, script
@@ -44,6 +46,7 @@ from timings import Timing, race
 
 SCHEMA = "harness/bench/v2"
 BATCH_WORKLOAD = LOOPS_WORKLOAD = "hw1-bikes-16"
+PHASE_ROUNDS = 3
 LINE = 110  # where nobody says how wide it may be
 progress = Console(stderr=True)
 
@@ -95,15 +98,28 @@ def measure(options: argparse.Namespace, result: dict[str, Any]) -> None:
         for workload in options.workload:
             result["workloads"][workload] = race_processes(workload, names, options.rounds)
     if lineup.PROCESSES in groups:
+        sandboxes = [sandbox for sandbox in SANDBOXES if f"cold {sandbox}" not in not_run]
+        result["phases"] = {}
+        for workload in options.workload:
+            tell(f"{workload}: phases")
+            rounds = min(PHASE_ROUNDS, options.rounds)
+            result["phases"][workload] = phases.measure(workloads.find(workload), sandboxes, rounds)
         result["help"] = time_help(options.rounds)
     if lineup.LOOPS in groups:
         result["loops"] = race_loops(options.rounds, gpu=result["machine"]["gpu"] is not None)
     if lineup.BATCH in groups and (names := [name for name in lineup.BATCHES if name not in not_run]):
         result["batches"] = []
         for workload in options.batch_workload:
-            rounds, jobs = options.batch_rounds, options.jobs
-            found = race_batches(workloads.find(workload), names, options.batch_size, rounds, tell, jobs)
-            result["batches"].append(found)
+            result["batches"].append(
+                race_batches(
+                    workloads.find(workload),
+                    names,
+                    options.batch_size,
+                    options.batch_rounds,
+                    tell,
+                    options.jobs,
+                )
+            )
 
 
 def measure_scaling(options: argparse.Namespace, result: dict[str, Any]) -> None:

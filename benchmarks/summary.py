@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
     from contestants import Losses, Sample
 
-PHASES = ("train_seconds", "predict_seconds", "rest_seconds")
+PARTS = ("train_seconds", "predict_seconds", "rest_seconds")
 CLOSE = 1e-4  # relative; Lightning sums in float32
 EQUAL, ALIKE, DIFFERENT = "equal", "close", "DIFFER"
 MAY_BE_CLOSE = frozenset({LIGHTNING, OTTER})  # the others must be equal, to the last bit
 
 
 def summarise(samples: Mapping[str, Sequence[Sample]]) -> list[dict[str, Any]]:
-    """Wall time, its ratio to the plain script, its bar, and the phases of each contestant."""
+    """Wall time, its ratio to the plain script, its bar, and the parts of each contestant."""
     walls = {name: Timing(tuple(one.wall_seconds for one in each)) for name, each in samples.items()}
     expected = samples[PLAIN][0].losses if PLAIN in samples else None
     rows = []
@@ -33,22 +33,12 @@ def summarise(samples: Mapping[str, Sequence[Sample]]) -> list[dict[str, Any]]:
                 "wall_seconds": walls[name].as_json(),
                 "ratio_to_plain": ratio,
                 **beside(ratio, WALL.get(name)),
-                **{phase: Timing(tuple(getattr(one, phase) for one in each)).as_json() for phase in PHASES},
-                "phases": phases_of(each),
+                **{part: Timing(tuple(getattr(one, part) for one in each)).as_json() for part in PARTS},
                 "epochs": len(each[0].losses[0]),
                 "losses": None if expected is None else agreement([one.losses for one in each], expected),
             }
         )
     return rows
-
-
-def phases_of(samples: Sequence[Sample]) -> dict[str, float]:
-    """The median seconds of each phase that a report names."""
-    names = dict.fromkeys(name for one in samples for name in one.phases)
-    return {
-        name: Timing(tuple(one.phases[name] for one in samples if name in one.phases)).median
-        for name in names
-    }
 
 
 def agreement(found: Sequence[Losses], expected: Losses) -> str:

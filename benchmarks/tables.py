@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
-from summary import PHASES
+from summary import PARTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -40,8 +40,8 @@ def tables(result: Mapping[str, Any]) -> Iterator[Table]:
     """A table for each part of the result that is there."""
     for name, rows in result.get("workloads", {}).items():
         yield _processes(name, rows)
-        if any(row["phases"] for row in rows):
-            yield _phases(name, rows)
+    for name, rows in result.get("phases", {}).items():
+        yield _phases(name, rows)
     if "help" in result:
         yield _help(result["help"])
     for batch in result.get("batches", []):
@@ -69,7 +69,7 @@ def _processes(workload: str, rows: Sequence[Row]) -> Table:
             *_spread(row["wall_seconds"]),
             _ratio(row["ratio_to_plain"]),
             _bar(row),
-            *[f"{row[phase]['median']:.2f}" for phase in PHASES],
+            *[f"{row[part]['median']:.2f}" for part in PARTS],
             row["losses"] or "-",
         )
     return table
@@ -77,11 +77,10 @@ def _processes(workload: str, rows: Sequence[Row]) -> Table:
 
 def _phases(workload: str, rows: Sequence[Row]) -> Table:
     names = list(dict.fromkeys(name for row in rows for name in row["phases"]))
-    table = _table(f"{workload}: phases of the harness, medians in seconds", ("contestant", *names))
+    table = _table(f"{workload}: phases, medians in seconds", ("contestant", *names))
     for row in rows:
-        if row["phases"]:
-            seconds = (row["phases"].get(name) for name in names)
-            table.add_row(row["name"], *["-" if each is None else f"{each:.2f}" for each in seconds])
+        seconds = (row["phases"].get(name) for name in names)
+        table.add_row(row["name"], *["-" if each is None else f"{each:.2f}" for each in seconds])
     return table
 
 

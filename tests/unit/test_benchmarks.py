@@ -192,14 +192,28 @@ def test_a_bar_can_be_a_least(script: Callable[[str], Any], ratio: float, *, kep
 
 
 def test_phases_are_medians_of_the_rounds_that_name_them(script: Callable[[str], Any]) -> None:
-    """A report without phases is no reason to fail."""
-    sample = script("contestants").Sample
-    samples = [
-        sample(4.0, 2.0, 0.5, LOSSES, phases)
-        for phases in ({"start": 1.0}, {"start": 3.0, "exit": 5.0}, {"start": 2.0})
-    ]
-    assert script("summary").phases_of(samples) == {"start": 2.0, "exit": 5.0}
-    assert script("summary").phases_of([sample(4.0, 2.0, 0.5, LOSSES)]) == {}
+    """A sandbox may lack a phase."""
+    rounds = [{"start": 1.0}, {"start": 3.0, "exit": 5.0}, {"start": 2.0}]
+    assert script("phases").medians(rounds) == {"start": 2.0, "exit": 5.0}
+
+
+def test_phases_follow_each_other(script: Callable[[str], Any]) -> None:
+    """What a sandbox does not have takes no time, and the next phase has it."""
+    lengths = script("clocked").lengths
+    assert lengths(10.0, {"start": 11.0, "choose": 13.0, "ready": 17.0}) == {
+        "start": 1.0,
+        "choose": 2.0,
+        "ready": 4.0,
+    }
+
+
+def test_functions_are_clocked_when_they_are_imported(script: Callable[[str], Any]) -> None:
+    """Every function that ends a phase is there, so that none is left out in silence."""
+    for module, name, _ in script("clocked").ENDS.values():
+        found = importlib.import_module(module)
+        for part in name.split("."):
+            found = getattr(found, part)
+        assert callable(found)
 
 
 def test_the_throughput_of_a_batch_is_compared_with_xargs(script: Callable[[str], Any]) -> None:
@@ -381,7 +395,7 @@ def test_the_tables_show_whatever_part_is_there(script: Callable[[str], Any]) ->
     """A ratio with its bar, the phases, and who did not run and why."""
     sample, batch, beside = script("contestants").Sample, script("batch"), script("bars").beside
     plain = sample(4.0, 2.0, 0.5, LOSSES)
-    warm = sample(0.5, 0.25, 0.125, LOSSES, {"spawn": 0.0625})
+    warm = sample(0.5, 0.25, 0.125, LOSSES)
     wall = script("timings").Timing((0.2,)).as_json()
     batches = batch.summarise({"xargs": [batch.Batch(60.0, {})]}, size=2)
     result = {
@@ -389,6 +403,7 @@ def test_the_tables_show_whatever_part_is_there(script: Callable[[str], Any]) ->
         "load_average": 5.0,
         "not_run": {"otter": "not installed"},
         "workloads": {"small": script("summary").summarise({"plain": [plain], "warm docker": [warm]})},
+        "phases": {"small": [{"name": "cold docker", "phases": {"spawn": 0.0625, "exit": 0.5}}]},
         "help": {"wall_seconds": wall, **beside(0.2, script("bars").HELP_SECONDS)},
         "batches": [{"workload": "small", "size": 2, "jobs": 2, "rows": batches}],
         "scaling": [
