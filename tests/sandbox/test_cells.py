@@ -19,6 +19,7 @@ import pytest
 
 from harness.host.sandbox.base import Backend, SandboxClosedError, SandboxSpec
 from harness.host.sandbox.bubblewrap import BubblewrapBackend
+from harness.host.sandbox.cells import namespaces_are_allowed
 from harness.host.sandbox.cgroup import cgroup_paths_of
 
 if TYPE_CHECKING:
@@ -300,3 +301,24 @@ def test_memory_that_a_cell_inherits_counts(cells: Backend, train: Train) -> Non
     result = train(cells, "raise RuntimeError('the search is done')")
     assert result.usage.peak_memory_bytes is not None
     assert result.usage.peak_memory_bytes > 100 << 20
+
+
+@pytest.mark.parametrize(
+    ("settings", "allowed"),
+    [
+        ({}, True),
+        ({"kernel/unprivileged_userns_clone": "1", "user/max_user_namespaces": "63536"}, True),
+        ({"kernel/unprivileged_userns_clone": "0"}, False),
+        ({"kernel/apparmor_restrict_unprivileged_userns": "1"}, False),
+        ({"user/max_user_namespaces": "0"}, False),
+    ],
+)
+def test_kernel_that_forbids_namespaces_is_not_asked_for_cells(
+    tmp_path: Path, settings: dict[str, str], *, allowed: bool
+) -> None:
+    """Trying would cost each command the start of a container."""
+    for name, value in settings.items():
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(f"{value}\n")
+    assert namespaces_are_allowed(tmp_path) is allowed

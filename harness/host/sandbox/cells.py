@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import threading
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.host.errors import SandboxError
@@ -19,6 +20,12 @@ if TYPE_CHECKING:
     from harness.host.sandbox.base import SandboxSpec
     from harness.host.sandbox.nest import Cell, CellSettings, Parent
 
+# Settings of kernels that let nobody but root make user namespaces, each with the value that says so.
+FORBIDDING = {
+    "kernel/unprivileged_userns_clone": "0",
+    "kernel/apparmor_restrict_unprivileged_userns": "1",
+    "user/max_user_namespaces": "0",
+}
 PARENT_MEMORY_BYTES, PARENT_PROCESSES, PARENT_SCRATCH_BYTES = 2 << 30, 128, 64 << 20
 
 
@@ -92,6 +99,22 @@ class Cells:
             if self._nest is None:
                 self._nest = Nest(self._start_parent(spec), self._settings)
             return self._nest
+
+
+def namespaces_are_allowed(settings: Path = Path("/proc/sys")) -> bool:
+    """Whether this kernel says nothing against user namespaces of an unprivileged process.
+
+    Args:
+        settings: the folder of the kernel's settings.
+    """
+    return not any(_setting(settings / name) == value for name, value in FORBIDDING.items())
+
+
+def _setting(path: Path) -> str:
+    try:
+        return path.read_text().strip()
+    except OSError:  # this kernel does not have it
+        return ""
 
 
 def parent_spec(spec: SandboxSpec, control: str) -> SandboxSpec:

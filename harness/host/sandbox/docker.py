@@ -22,7 +22,7 @@ from harness.host.errors import SandboxError, WallError
 from harness.host.records import Usage
 from harness.host.sandbox import cgroup
 from harness.host.sandbox.base import TELLTALES
-from harness.host.sandbox.cells import Cells, parent_spec
+from harness.host.sandbox.cells import Cells, namespaces_are_allowed, parent_spec
 from harness.host.sandbox.cgroup import cgroup_paths_of, read_usage
 from harness.host.sandbox.docker_end import ENGINE_ERRORS, RUN_LABEL, end_container, is_orphan, owner_labels
 from harness.host.sandbox.docker_options import (
@@ -103,7 +103,7 @@ class DockerBackend:
             self._start_parent,
             CellSettings(UID, environment_of(gpu=False), (*TELLTALES, *FURTHER_TELLTALES)),
             progress,
-            wanted=cells and runtime is None and is_here and os.geteuid() == 0,
+            wanted=cells and runtime is None and is_here and os.geteuid() == 0 and namespaces_are_allowed(),
         )
 
     @property
