@@ -267,7 +267,9 @@ def _backend(sandbox: str) -> Iterator[Backend]:
     client = connect()
     try:
         runtime = "runsc" if sandbox == GVISOR else None
-        yield DockerBackend(client, ensure_image(client, build=False, progress=print), runtime)
+        image = ensure_image(client, build=False, progress=print)
+        with closing(DockerBackend(client, image, runtime)) as backend:
+            yield backend
     finally:
         client.close()
 

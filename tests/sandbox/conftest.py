@@ -9,7 +9,7 @@ import struct
 import tempfile
 import time
 import uuid
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,25 +48,26 @@ WALLED = [DOCKER, DOCKER_CELLS, BUBBLEWRAP, CELLS]
 @pytest.fixture(scope="session")
 def docker_backend() -> Iterator[Backend]:
     """Docker, with the image for what is installed here; each sandbox a container."""
-    with closing(_docker(cells=False)) as backend:
+    with _docker(cells=False) as backend:
         yield backend
 
 
 @pytest.fixture(scope="session")
 def docker_cells_backend() -> Iterator[Backend]:
     """Docker, with sandboxes that are cells of one container."""
-    with closing(_docker(cells=True)) as backend:
+    with _docker(cells=True) as backend:
         yield backend
 
 
-def _docker(*, cells: bool) -> Backend:
+@contextmanager
+def _docker(*, cells: bool) -> Iterator[Backend]:
     from harness.host.image import connect, ensure_image  # noqa: PLC0415  only where an engine answers
     from harness.host.sandbox.docker import DockerBackend  # noqa: PLC0415  likewise
 
-    client = connect()
-    return DockerBackend(
-        client, ensure_image(client, build=False, progress=print), progress=pytest.fail, cells=cells
-    )
+    with closing(connect()) as client:
+        image = ensure_image(client, build=False, progress=print)
+        with closing(DockerBackend(client, image, progress=pytest.fail, cells=cells)) as backend:
+            yield backend
 
 
 @pytest.fixture(scope="session")
