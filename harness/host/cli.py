@@ -69,6 +69,17 @@ class FormatChoice(StrEnum):
     JSON = "json"
 
 
+# What the commands that grade have in common.
+SandboxOption = Annotated[SandboxChoice, typer.Option(help="Where student code runs.")]
+RuntimeOption = Annotated[
+    str | None, typer.Option(metavar="NAME", help="A runtime of the Docker engine, such as runsc.")
+]
+DeviceOption = Annotated[DeviceChoice, typer.Option(help="What it runs on.")]
+ReferenceOption = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="The hidden answers (default: reference/ID).")
+]
+
+
 def main() -> NoReturn:
     """Run the command line and leave; a fault that has a message is shown without a traceback."""
     try:
@@ -106,16 +117,10 @@ def grade(  # noqa: PLR0913  the options of the contract
     assignment: Annotated[
         str | None, typer.Option(metavar="ID", help="The assignment, if the config does not name it.")
     ] = None,
-    sandbox: Annotated[
-        SandboxChoice, typer.Option(help="Where the student's code runs.")
-    ] = SandboxChoice.AUTO,
-    runtime: Annotated[
-        str | None, typer.Option(metavar="NAME", help="A runtime of the Docker engine, such as runsc.")
-    ] = None,
-    device: Annotated[DeviceChoice, typer.Option(help="What it runs on.")] = DeviceChoice.AUTO,
-    reference: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="The hidden answers (default: reference/ID).")
-    ] = None,
+    sandbox: SandboxOption = SandboxChoice.AUTO,
+    runtime: RuntimeOption = None,
+    device: DeviceOption = DeviceChoice.AUTO,
+    reference: ReferenceOption = None,
     json: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the report for staff as JSON.")
     ] = None,
@@ -226,16 +231,10 @@ def batch(  # noqa: PLR0913  likewise
     assignment: Annotated[
         str | None, typer.Option(metavar="ID", help="The assignment, if the configs do not name it.")
     ] = None,
-    sandbox: Annotated[
-        SandboxChoice, typer.Option(help="Where the students' code runs.")
-    ] = SandboxChoice.AUTO,
-    runtime: Annotated[
-        str | None, typer.Option(metavar="NAME", help="A runtime of the Docker engine, such as runsc.")
-    ] = None,
-    device: Annotated[DeviceChoice, typer.Option(help="What it runs on.")] = DeviceChoice.AUTO,
-    reference: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="The hidden answers (default: reference/ID).")
-    ] = None,
+    sandbox: SandboxOption = SandboxChoice.AUTO,
+    runtime: RuntimeOption = None,
+    device: DeviceOption = DeviceChoice.AUTO,
+    reference: ReferenceOption = None,
     reports: Annotated[
         Path, typer.Option(metavar="DIR", help="Where the reports for staff go, NAME.json each.")
     ] = Path("build/reports"),

@@ -28,7 +28,8 @@ from harness.host.sandbox.base import (
     SandboxTimeoutError,
     Wall,
 )
-from harness.host.sandbox.docker import DockerBackend, DockerSandbox
+from harness.host.sandbox.docker import DockerBackend
+from harness.host.sandbox.docker_sandbox import DockerSandbox
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

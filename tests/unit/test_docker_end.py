@@ -14,7 +14,6 @@ from docker.errors import APIError, NotFound
 
 from harness.host.errors import SandboxError
 from harness.host.records import Usage
-from harness.host.sandbox.docker import usage_of_stats
 from harness.host.sandbox.docker_end import (
     FOREIGN_SECONDS,
     MACHINE_LABEL,
@@ -24,6 +23,7 @@ from harness.host.sandbox.docker_end import (
     is_orphan,
     owner_labels,
 )
+from harness.host.sandbox.docker_sandbox import usage_of_stats
 
 
 class Answer:
