@@ -247,6 +247,15 @@ def test_parent_keeps_to_no_cores(kind: Kind, spec_of: Spec, reported: Reported)
             assert reported(cell) == sorted(everywhere)
 
 
+def test_first_cell_may_have_the_lowest_limits(kind: Kind, spec_of: Spec, reported: Reported) -> None:
+    """The parent is started for it, and serves those that come after too."""
+    code = "import resource; report(resource.getrlimit(resource.RLIMIT_NOFILE)[1])"
+    with closing(kind.make(pytest.fail)) as backend:
+        for limits in ({"open_files": 64, "processes": 8, "scratch_bytes": 1 << 20}, {}):
+            with backend.open(spec_of(code, **limits)) as cell:
+                assert reported(cell) == limits.get("open_files", 1024)
+
+
 def test_cells_end_with_their_parent_and_the_next_has_another(
     kind: Kind, cells: Backend, spec_of: Spec, reported: Reported, left_of: LeftOf
 ) -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 # Under /proc: what tells of the whole machine, its start, its keys, its kernel's addresses and timers.
 TELLTALES = ("cmdline", "config.gz", "kallsyms", "kcore", "keys", "sched_debug", "timer_list")
+OPEN_FILES = 1024
 
 
 class Wall(enum.Enum):
@@ -62,7 +63,7 @@ class SandboxSpec:
     scratch_bytes: int
     shared_memory_bytes: int
     scratch_files: int = 16_384
-    open_files: int = 1024
+    open_files: int = OPEN_FILES
     gpu: bool = False
     cores: frozenset[int] = frozenset()
     low_priority: bool = False

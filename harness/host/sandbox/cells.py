@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from harness.host.errors import SandboxError
 from harness.host.guest_code import guest_command
 from harness.host.sandbox import cgroup
-from harness.host.sandbox.base import ALL_WALLS
+from harness.host.sandbox.base import ALL_WALLS, OPEN_FILES
 from harness.host.sandbox.nest import Nest
 
 if TYPE_CHECKING:
@@ -130,6 +130,7 @@ def parent_spec(spec: SandboxSpec, control: str) -> SandboxSpec:
         "memory_bytes": PARENT_MEMORY_BYTES,
         "processes": PARENT_PROCESSES,
         "scratch_bytes": PARENT_SCRATCH_BYTES,
+        "open_files": max(spec.open_files, OPEN_FILES),  # a cell can lower that, and not raise it
         "low_priority": False,
         "cores": frozenset(),  # it outlives the run that it is started for
     }
