@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from harness.host.config import parse_config
 from harness.host.errors import InvalidSubmissionError
 from harness.host.guest_code import guest_command
-from harness.host.records import Environment, Place, Run, Runtime, Score
+from harness.host.records import Environment, Kept, Place, Run, Runtime, Score
 from harness.host.sandbox.base import SandboxSpec
 from harness.host.submission import load_submission
 from harness.host.warming import Warming
@@ -158,6 +158,7 @@ def _scored(order: Order, backend: Backend, run_id: str, phases: _Phases, starte
         environment=_environment(order, backend, phases.versions),
         log="".join(result.log for result in phases.results),
         finding=finding,
+        kept=Kept(material.config.seed, material.config.valid_ratio, predictions.valid, trained.payload),
     )
 
 

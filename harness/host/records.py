@@ -180,6 +180,23 @@ class Check:
     private: bool = False
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Kept:
+    """What is kept of a run beside what is shown, so that it can be scored again without being run again.
+
+    Attributes:
+        seed: of the config; with `valid_ratio`, it says which rows were for validation.
+        valid_ratio: of the config.
+        valid_predictions: (V, C) float32 for the validation rows; None where there are none.
+        weights: of the best epoch, opaque; empty where training did not end.
+    """
+
+    seed: int
+    valid_ratio: float
+    valid_predictions: NDArray[np.float32] | None = None
+    weights: bytes = b""
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
     """A submission that went through the sandboxes: the outcome, the predictions and their score.
@@ -188,6 +205,7 @@ class Run:
         outcome: ``ok`` or the first thing that stopped it.
         finding: how a second prediction, in another order and in other batches, differed; empty: it did not.
         predictions: (N, C) float32 for the test rows in the assignment's own order; None without them.
+        kept: None for a submission that never reached a sandbox.
     """
 
     run_id: str
@@ -205,6 +223,7 @@ class Run:
     environment: Environment
     log: str
     finding: str = ""
+    kept: Kept | None = None
 
 
 @dataclass(frozen=True, slots=True)
