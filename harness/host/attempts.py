@@ -7,9 +7,7 @@ cannot pass the cap together.
 
 from __future__ import annotations
 
-import sqlite3
-import time
-from contextlib import contextmanager
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING
 
@@ -20,30 +18,25 @@ from sqlalchemy import (
     ForeignKey,
     Integer,
     MetaData,
-    NullPool,
     String,
     Table,
-    create_engine,
-    event,
     insert,
     select,
 )
-from sqlalchemy.exc import SQLAlchemyError
 
-from harness.host.errors import MachineError, UsageError
+from harness.host.errors import UsageError
 from harness.host.sandbox.owner import Owner
+from harness.host.store.database import Database
+from harness.host.store.rows import storable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
-    from sqlalchemy import Connection, Engine
+    from sqlalchemy import Connection
 
     from harness.protocol import Outcome
 
-FILE = "build/attempts.sqlite"  # under the course's root
-SECONDS_BETWEEN_TRIES = 0.01
-BUSY_SECONDS = 30.0  # what a command waits for others that write
+FILE = "results/attempts.sqlite"  # under the course's root
 
 _METADATA = MetaData()
 _ATTEMPTS = Table(
@@ -85,12 +78,13 @@ class Attempts:
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._engine = _engine(path)
-        with self._faults_of_machine():
+        self._database = Database(
+            URL.create("sqlite", database=str(path)), "the attempts cannot be counted in"
+        )
+        with suppress(OSError):  # which the database says better
             path.parent.mkdir(parents=True, exist_ok=True)
-            with self._engine.begin() as connection:
-                _METADATA.create_all(connection)
+        with self._database.writing() as connection:
+            _METADATA.create_all(connection)
 
     def left(self, assignment_id: str, student: str, now: datetime, per_day: int) -> int:
         """How many attempts may still begin on the day of `now`, never under 0.
@@ -104,7 +98,7 @@ class Attempts:
         Raises:
             MachineError: the ledger cannot be read.
         """
-        with self._faults_of_machine(), self._engine.begin() as connection:
+        with self._database.writing() as connection:
             return max(0, per_day - _used(connection, assignment_id, student, now))
 
     def begin(self, assignment_id: str, student: str, now: datetime, per_day: int) -> int:
@@ -117,12 +111,12 @@ class Attempts:
             AttemptsUsedError: there is none left.
             MachineError: the ledger cannot be written.
         """
-        with self._faults_of_machine(), self._engine.begin() as connection:
+        with self._database.writing() as connection:
             if _used(connection, assignment_id, student, now) >= per_day:
                 raise _refusal(assignment_id, student, now, per_day)
             row = {
                 "assignment": assignment_id,
-                "student": _storable(student),
+                "student": storable(student),
                 "began": now.timestamp(),
                 "owner": str(Owner.of_this_process()),
             }
@@ -139,57 +133,13 @@ class Attempts:
             MachineError: the ledger cannot be written.
         """
         row = {"attempt": attempt, "outcome": None if outcome is None else outcome.value}
-        with self._faults_of_machine(), self._engine.begin() as connection:
+        with self._database.writing() as connection:
             connection.execute(insert(_ENDINGS), row)
-
-    @contextmanager
-    def _faults_of_machine(self) -> Iterator[None]:
-        try:
-            yield
-        except (SQLAlchemyError, OSError) as error:
-            reason = getattr(error, "orig", None) or error
-            raise MachineError(
-                f"the attempts cannot be counted in {self._path}: {reason}",
-                "make the file and its folder writable; if it is no ledger of attempts, move it away",
-            ) from error
 
 
 def zone_of_days(deadline: datetime | None) -> tzinfo:
     """The time zone whose midnight begins a day: the deadline's, or UTC where there is none."""
     return UTC if deadline is None or deadline.tzinfo is None else deadline.tzinfo
-
-
-def _engine(path: Path) -> Engine:
-    """An engine whose transactions take the write lock at once: what was counted holds until the commit."""
-    engine = create_engine(
-        URL.create("sqlite", database=str(path)), poolclass=NullPool, connect_args={"timeout": BUSY_SECONDS}
-    )
-
-    @event.listens_for(engine, "connect")
-    def _leave_transactions_to_us(connection: sqlite3.Connection, _: object) -> None:
-        connection.isolation_level = None
-        _write_ahead(connection)
-
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-    return engine
-
-
-def _write_ahead(connection: sqlite3.Connection) -> None:
-    """Put the file into WAL mode; the lock that this takes does not wait for others by itself, so we do."""
-    until = time.monotonic() + BUSY_SECONDS
-    while True:
-        try:
-            if connection.execute("PRAGMA journal_mode").fetchone() != ("wal",):
-                connection.execute("PRAGMA journal_mode = WAL")
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
-                raise
-            time.sleep(SECONDS_BETWEEN_TRIES)
-        else:
-            return
 
 
 def _day(now: datetime) -> tuple[datetime, datetime]:
@@ -205,7 +155,7 @@ def _used(connection: Connection, assignment_id: str, student: str, now: datetim
         .select_from(_ATTEMPTS.outerjoin(_ENDINGS))
         .where(
             _ATTEMPTS.c.assignment == assignment_id,
-            _ATTEMPTS.c.student == _storable(student),
+            _ATTEMPTS.c.student == storable(student),
             _ATTEMPTS.c.began >= start.timestamp(),
             _ATTEMPTS.c.began < end.timestamp(),
         )
@@ -228,8 +178,3 @@ def _refusal(assignment_id: str, student: str, now: datetime, per_day: int) -> A
         f"the next attempt is possible from {end:%Y-%m-%d %H:%M %Z}",
         end,
     )
-
-
-def _storable(name: str) -> str:
-    """`name` in a form that a database holds, whatever the file that it was taken from is called."""
-    return name.encode("utf-8", "backslashreplace").decode()

@@ -1,0 +1,100 @@
+"""A folder of byte strings, each under its own digest: what is the same is there once, and stays as it is."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import re
+import secrets
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from harness.host.errors import MachineError
+from harness.host.sandbox.owner import Owner
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_UNFINISHED = "unfinished"
+
+
+class Artifacts:
+    """The byte strings in a folder, which is made when the first one comes.
+
+    Args:
+        folder: one file an artifact, ``ab/cdef...`` by the SHA-256 of its content.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def put(self, content: bytes) -> str:
+        """Keep `content`, unless it is there.
+
+        Returns:
+            Its SHA-256 in hexadecimal digits.
+
+        Raises:
+            MachineError: it cannot be written; nothing of it is left.
+        """
+        digest = hashlib.sha256(content).hexdigest()
+        path = self._path(digest)
+        with suppress(OSError):
+            if path.stat().st_size == len(content):
+                return digest
+        try:
+            self._write(content, path)
+        except OSError as error:
+            raise MachineError(
+                f"the artifact {path} cannot be written: {error.strerror}",
+                "free some space, or make the folder writable, and start the command again",
+            ) from error
+        return digest
+
+    def get(self, digest: str) -> bytes:
+        """What was kept under a digest.
+
+        Raises:
+            MachineError: it is gone, or its content has changed.
+            ValueError: that is no digest.
+        """
+        if not _DIGEST.fullmatch(digest):
+            raise ValueError(f"{digest!r} is no digest")
+        path = self._path(digest)
+        fix = "put the folder of artifacts back, or run the submission again: harness regrade"
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise MachineError(f"the artifact {path} cannot be read: {error.strerror}", fix) from error
+        if hashlib.sha256(content).hexdigest() != digest:
+            raise MachineError(f"the artifact {path} is not what was written", fix)
+        return content
+
+    def sweep(self) -> None:
+        """Remove what processes of this machine that were killed have left unfinished."""
+        with suppress(OSError):  # there is no folder yet, or it is another user's
+            for path in (self.folder / _UNFINISHED).iterdir():
+                node, _, rest = path.name.partition(" ")
+                owner = Owner.parse(rest.partition(" ")[0])
+                if node == platform.node() and (owner is None or not owner.alive()):
+                    path.unlink(missing_ok=True)
+
+    def _write(self, content: bytes, path: Path) -> None:
+        name = f"{platform.node()} {Owner.of_this_process()} {secrets.token_hex(8)}"
+        unfinished = self.folder / _UNFINISHED / name
+        unfinished.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with unfinished.open("xb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            path.parent.mkdir(exist_ok=True)
+            unfinished.replace(path)
+        except BaseException:
+            unfinished.unlink(missing_ok=True)
+            raise
+
+    def _path(self, digest: str) -> Path:
+        return self.folder / digest[:2] / digest[2:]

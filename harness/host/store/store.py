@@ -1,0 +1,320 @@
+"""The store of results: what was graded is added once and stays; every answer is computed from all of it.
+
+Artifacts are written before the rows that name them, and the rows of one run in one transaction: whoever is
+killed in between leaves bytes that nothing refers to, and no half of a result.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import func, insert, select, text
+
+from harness.host.errors import UsageError
+from harness.host.identity import config_digest, harness_version
+from harness.host.packing import pack
+from harness.host.store.artifacts import Artifacts
+from harness.host.store.database import Database, url_of
+from harness.host.store.migrations import migrate
+from harness.host.store.rows import (
+    curve_row,
+    private_row,
+    read_report,
+    run_row,
+    score_row,
+    storable,
+)
+from harness.host.store.tables import CHOICES, CURVES, FAULTS, PRIVATE_SCORES, RUNS, SCORES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sqlalchemy import URL, Connection, RowMapping
+
+    from harness.host.records import Report, Submission
+
+DATABASE = "results/runs.sqlite"  # under the course's root
+ARTIFACTS = "artifacts"  # beside a database that is a file, else under the course's results/
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_SHORTEST_PREFIX = 4
+
+
+def microseconds(moment: datetime) -> int:
+    """A moment as the store has it: microseconds since 1970, exactly."""
+    return (moment - _EPOCH) // timedelta(microseconds=1)
+
+
+def moment(microseconds_: int) -> datetime:
+    """What `microseconds` was made from, in UTC."""
+    return _EPOCH + timedelta(microseconds=microseconds_)
+
+
+@dataclass(frozen=True, slots=True)
+class HandIn:
+    """Whose work a result is, and what work it was.
+
+    Attributes:
+        assignment: its id.
+        student: as the course names them.
+        submitted: when it was handed in, with a time zone.
+        key: `harness.host.identity.run_key`.
+        assignment_sha256: `harness.host.identity.run_digest`.
+        scored_by: `harness.host.identity.score_digest`.
+    """
+
+    assignment: str
+    student: str
+    submitted: datetime
+    key: str
+    assignment_sha256: str
+    scored_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A run as the store has it.
+
+    Attributes:
+        report: without predictions.
+        row: the row of `runs`.
+    """
+
+    report: Report
+    row: RowMapping
+
+    @property
+    def student(self) -> str:
+        """Who handed it in."""
+        return str(self.row["student"])
+
+    @property
+    def submitted(self) -> datetime:
+        """When it was handed in."""
+        return moment(self.row["submitted"])
+
+
+class Graded:
+    """What an assignment's students have results for.
+
+    A submission has its result if a run of the same work is there and the student has handed in nothing else
+    since: who goes back to an earlier version hands it in once more.
+    """
+
+    def __init__(self, rows: list[tuple[str, str, int, str]]) -> None:
+        self._runs: dict[tuple[str, str], tuple[int, str]] = {}
+        self._last: dict[str, tuple[int, str]] = {}
+        for student, key, submitted, run in rows:
+            self._runs[student, key] = max((submitted, run), self._runs.get((student, key), (submitted, run)))
+            self._last[student] = max((submitted, key), self._last.get(student, (submitted, key)))
+
+    def run_of(self, student: str, key: str, submitted: datetime) -> str | None:
+        """The id of the run that is the result of a submission; None: it has none yet."""
+        student = storable(student)
+        found = self._runs.get((student, key))
+        if found is None:
+            return None
+        when, run = found
+        return run if when >= microseconds(submitted) or self._last[student][1] == key else None
+
+
+class Store:
+    """The results of a course.
+
+    Args:
+        url: of the database, which is made, with its folder, where it is a file and not there.
+        artifacts: the folder of what runs are made of.
+
+    Raises:
+        UsageError: the URL is not known here, or the database is that of a later harness.
+        MachineError: the database cannot be opened.
+    """
+
+    def __init__(self, url: URL, artifacts: Path) -> None:
+        self.database = Database(url, "the store of results")
+        self.artifacts = Artifacts(artifacts)
+        if self.database.is_sqlite:
+            with suppress(OSError):  # which the database says better
+                Path(self.database.name).parent.mkdir(parents=True, exist_ok=True)
+        migrate(self.database)
+
+    def record(
+        self, hand_in: HandIn, report: Report, submission: Submission | None, *, again: bool = False
+    ) -> bool:
+        """Add a result, unless the same work has one.
+
+        Args:
+            hand_in: whose it is.
+            report: with the run's predictions and what is kept.
+            submission: as it was read; None if it could not be.
+            again: add it although there is one.
+
+        Returns:
+            Whether it was added.
+
+        Raises:
+            MachineError: it could not be stored, and nothing of it was.
+        """
+        row = run_row(report) | self._artifacts_of(report, submission)
+        row |= {
+            "student": storable(hand_in.student),
+            "key": hand_in.key,
+            "assignment_sha256": hand_in.assignment_sha256,
+            "harness": harness_version(),
+            "submitted": microseconds(hand_in.submitted),
+            "recorded": time.time_ns() // 1000,
+        }
+        with self.database.writing() as connection:
+            _one_at_a_time(connection, f"{hand_in.assignment} {hand_in.student}")
+            graded = _graded(connection, hand_in.assignment, hand_in.student)
+            if not again and graded.run_of(hand_in.student, hand_in.key, hand_in.submitted):
+                return False
+            number = connection.execute(insert(RUNS).returning(RUNS.c.number), row).scalar_one()
+            if report.run.epochs:
+                connection.execute(insert(CURVES), {"run": number, **curve_row(report.run)})
+            _add_score(connection, number, report, hand_in.scored_by)
+        return True
+
+    def record_score(self, number: int, report: Report, scored_by: str) -> None:
+        """Add a newer score of a run, which counts from now on.
+
+        Args:
+            number: of the run.
+            report: with its new score, baselines and checks.
+            scored_by: `harness.host.identity.score_digest`.
+        """
+        with self.database.writing() as connection:
+            _add_score(connection, number, report, scored_by)
+
+    def record_fault(self, assignment: str, student: str, submission: str, message: str, fix: str) -> None:
+        """Keep why a submission could not be graded."""
+        row = {
+            "assignment": assignment,
+            "student": storable(student),
+            "submission": storable(submission),
+            "happened": time.time_ns() // 1000,
+            "message": storable(message),
+            "fix": storable(fix),
+        }
+        with self.database.writing() as connection:
+            connection.execute(insert(FAULTS), row)
+
+    def choose(self, run_id: str) -> RowMapping:
+        """Have a run count for its student, where boards and grades are made with ``--select chosen``.
+
+        Returns:
+            The row of `runs`.
+
+        Raises:
+            UsageError: there is no such run.
+        """
+        with self.database.writing() as connection:
+            row = _run(connection, run_id)
+            connection.execute(insert(CHOICES), {"run": row["number"], "chosen": time.time_ns() // 1000})
+        return row
+
+    def graded(self, assignment: str) -> Graded:
+        """What an assignment's students have results for."""
+        with self.database.reading() as connection:
+            return _graded(connection, assignment, None)
+
+    def read(self, run_id: str, *, private: bool) -> Stored:
+        """One run with its newest score.
+
+        Args:
+            run_id: or the beginning of it that no other run has.
+            private: whether the report tells of the private split; if not, nothing of that is read.
+
+        Raises:
+            UsageError: there is no such run, or several begin so.
+        """
+        with self.database.reading() as connection:
+            row = _run(connection, run_id)
+            curve = connection.execute(select(CURVES).where(CURVES.c.run == row["number"])).mappings().first()
+            newest = select(SCORES).where(SCORES.c.run == row["number"]).order_by(SCORES.c.number.desc())
+            score = connection.execute(newest.limit(1)).mappings().one()
+            hidden = None
+            if private:
+                of_score = select(PRIVATE_SCORES).where(PRIVATE_SCORES.c.score == score["number"])
+                hidden = connection.execute(of_score).mappings().one()
+        return Stored(read_report(row, curve, score, hidden), row)
+
+    def log_of(self, row: Mapping[Any, Any]) -> str:
+        """All that a run's code printed, as far as its cap let it."""
+        return self.artifacts.get(row["log"]).decode() if row["log"] else str(row["log_tail"])
+
+    def _artifacts_of(self, report: Report, submission: Submission | None) -> dict[str, str | None]:
+        """Write what a run was made of, and return the columns that name it."""
+        run = report.run
+        contents = {
+            "content": pack(submission.files) if submission is not None else b"",
+            "log": run.log.encode("utf-8", "backslashreplace"),
+            "weights": run.kept.weights if run.kept is not None else b"",
+            "test_predictions": run.predictions.tobytes() if run.predictions is not None else b"",
+            "valid_predictions": b"",
+        }
+        if run.kept is not None and run.kept.valid_predictions is not None:
+            contents["valid_predictions"] = run.kept.valid_predictions.tobytes()
+        columns = {
+            name: self.artifacts.put(content) if content else None for name, content in contents.items()
+        }
+        config = config_digest(submission.config) if submission is not None else None
+        return {**columns, "config_sha256": config}
+
+
+def open_store(named: str | None, artifacts: Path | None, root: Path) -> Store:
+    """The store that a command works with.
+
+    Args:
+        named: the database's URL or path; None: ``results/runs.sqlite`` in `root`.
+        artifacts: their folder; None: beside the database if that is a file, else ``results/artifacts``.
+        root: the course's folder, which holds ``assignments/``.
+
+    Raises:
+        UsageError: see `Store`.
+        MachineError: likewise.
+    """
+    url = url_of(named) if named else url_of(root / DATABASE)
+    if artifacts is None:
+        is_file = url.get_backend_name() == "sqlite"
+        artifacts = (Path(url.database or "").absolute().parent if is_file else root / "results") / ARTIFACTS
+    return Store(url, artifacts)
+
+
+def _add_score(connection: Connection, number: int, report: Report, scored_by: str) -> None:
+    score, baselines, checks = report.run.score, report.run.baselines, report.checks
+    row = {"run": number, "scored": time.time_ns() // 1000, **score_row(score, baselines, checks)}
+    score_number = connection.execute(insert(SCORES).returning(SCORES.c.number), row).scalar_one()
+    hidden = {"score": score_number, "scored_by": scored_by, **private_row(score, baselines, checks)}
+    connection.execute(insert(PRIVATE_SCORES), hidden)
+
+
+def _graded(connection: Connection, assignment: str, student: str | None) -> Graded:
+    query = select(RUNS.c.student, RUNS.c.key, RUNS.c.submitted, RUNS.c.id).where(
+        RUNS.c.assignment == assignment
+    )
+    if student is not None:
+        query = query.where(RUNS.c.student == storable(student))
+    return Graded([tuple(row) for row in connection.execute(query)])
+
+
+def _one_at_a_time(connection: Connection, what: str) -> None:
+    """Have who adds to the same wait; in SQLite, whoever writes is alone already."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:what, 0))"), {"what": what})
+
+
+def _run(connection: Connection, run_id: str) -> RowMapping:
+    prefix = run_id.strip().lower()
+    if not (prefix.isalnum() and prefix.isascii() and len(prefix) >= _SHORTEST_PREFIX):
+        raise UsageError(f"{run_id!r} is no run", "`harness runs` lists them with their ids")
+    query = select(RUNS).where(func.substr(RUNS.c.id, 1, len(prefix)) == prefix).limit(2)
+    found = list(connection.execute(query).mappings())
+    if len(found) != 1:
+        what = "several runs begin with" if found else "there is no run"
+        raise UsageError(f"{what} {prefix}", "`harness runs` lists them with their ids")
+    return found[0]
