@@ -1,8 +1,8 @@
 """What makes two runs the same work, and two scores the same judgement, as digests.
 
 A run depends on the submission, on those parts of the assignment that reach a sandbox, and on the harness
-that runs it. A score depends on the predictions and on the rest: answers, metric, tiers, points and checks. So
-new tiers ask for new scores and not for new runs.
+that runs it. A score depends on the predictions and on the rest: answers, metric, tiers, points and checks.
+So new tiers ask for new scores and not for new runs.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from harness.host.errors import UsageError
 from harness.host.report import figures, markdown
+from harness.host.report.cells import cell
 from harness.host.report.page import Page, Span
 from harness.host.report.schema import StaffDocument
 from harness.host.report.text import inert_json, printable
@@ -34,9 +35,6 @@ FORMS = ("table", "csv", "md", "json")
 SCHEMA = "harness/leaderboard/v1"
 RUNS = ("submission", "outcome", "metric", "public", "private", "runtime_seconds", "written_ns", "run_id")
 SUBMISSION, BASELINE = "submission", "baseline"
-# What a spreadsheet takes for a formula; the wide forms too, which some fold into the narrow ones.
-_FORMULA_STARTS = frozenset("=+-@\uff1d\uff0b\uff0d\uff20")
-_CELL_BREAKS = frozenset("\t\r\n")
 _RANK, _SCORE, _RUNTIME, _ATTEMPTS = 5, 12, 13, 10
 
 
@@ -222,15 +220,9 @@ def _records(board: pd.DataFrame) -> list[dict[str, Any]]:
 
 def to_csv(board: pd.DataFrame, assignment: Assignment, split: str) -> str:
     """The board as CSV with a header; names are made harmless to spreadsheets."""
-    shown = _rounded(board).assign(name=board["name"].map(_cell))
+    shown = _rounded(board).assign(name=board["name"].map(cell))
     columns = {"score": f"{split}_{assignment.metric.name}"}
     return shown.rename(columns=columns).to_csv(index=False, lineterminator="\n")
-
-
-def _cell(text: str) -> str:
-    """`text` on one line; behind an apostrophe where a spreadsheet would take it for a formula."""
-    acts = text[:1] in _CELL_BREAKS or text.lstrip()[:1] in _FORMULA_STARTS
-    return f"'{printable(text)}" if text and acts else printable(text)
 
 
 def to_json(board: pd.DataFrame, assignment: Assignment, split: str) -> str:
