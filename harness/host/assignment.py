@@ -21,6 +21,7 @@ from pydantic import (
 )
 
 from harness.host.errors import UsageError
+from harness.host.late import LateSection  # noqa: TC001  pydantic looks it up when the class is made
 from harness.host.schema_errors import joined, nearest, problems_of, quoted, unknown
 from harness.host.tasks import METRIC_DIRECTIONS, TASKS, Task
 from harness.host.torch_names import REFUSED_LOSSES
@@ -162,6 +163,7 @@ class AssignmentFile(_Closed):
     tiers: Annotated[tuple[Tier, ...], Field(strict=False)] = ()
     ranges: dict[str, Range] = Field(default_factory=dict)
     deadline: AwareDatetime | None = None
+    late: LateSection | None = None
     attempts_per_day: Count | None = None
     docker_runtime: Annotated[str, Field(min_length=1)] | None = None
 
@@ -200,6 +202,12 @@ class AssignmentFile(_Closed):
                 known = {*RANGE_KEYS, "optimizer.lr", "model.<name>"}
                 raise ValueError(f"{quoted(key)} is no number of config.toml; {unknown(key, known)}")
         return ranges
+
+    @model_validator(mode="after")
+    def _late_has_a_deadline(self) -> Self:
+        if self.late is not None and self.deadline is None:
+            raise ValueError("deadline is missing, and the table late counts the days from it")
+        return self
 
     @model_validator(mode="after")
     def _task_fits(self) -> Self:
