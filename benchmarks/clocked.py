@@ -36,7 +36,7 @@ ENDS: dict[str, tuple[str, str, str]] = {
     "ready": ("harness.host.conversation", "Conversation.wait_until_ready", RETURN),
     "train": ("harness.host.conversation", "Conversation.run", RETURN),
     "predict": ("harness.host.conversation", "Conversation.run", LAST_RETURN),
-    "score": ("harness.host.grade", "_scored", RETURN),
+    "score": ("harness.host.grade", "scored", RETURN),
     "checks": ("harness.host.session", "grade_submission", RETURN),
     "report": ("harness.host.report.document", "write_json", RETURN),
 }

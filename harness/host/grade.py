@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
-import platform
 import secrets
 import time
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.host.config import parse_config
 from harness.host.errors import InvalidSubmissionError
-from harness.host.guest_code import guest_command
-from harness.host.records import Environment, Kept, Place, Run, Runtime, Score
-from harness.host.sandbox.base import SandboxSpec
+from harness.host.execution import Sandboxes, environment, sandbox_spec
+from harness.host.records import Kept, Place, Run, Runtime, Score
 from harness.host.submission import load_submission
-from harness.host.warming import Warming
 from harness.protocol import Outcome, Phase
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from harness.host.assignment import Assignment
     from harness.host.config import TrainConfig
-    from harness.host.conversation import Conversation
+    from harness.host.execution import Execution
     from harness.host.phases import Material
-    from harness.host.records import EpochClaim, PhaseResult, Submission
+    from harness.host.records import Environment, PhaseResult, Submission
     from harness.host.report.live import Progress
     from harness.host.sandbox.base import Backend
-    from harness.host.verdict import Job
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,20 +46,6 @@ class Order:
     cores: frozenset[int] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class _Phases:
-    """What came out of the sandboxes; the last of `results` decides.
-
-    Attributes:
-        again: the second prediction, which is only compared with the first.
-    """
-
-    material: Material
-    versions: dict[str, str]
-    results: tuple[PhaseResult, ...]
-    again: PhaseResult | None = None
-
-
 def grade(order: Order, backend: Backend, progress: Progress) -> tuple[Submission | None, Run]:
     """Grade one submission.
 
@@ -73,64 +56,62 @@ def grade(order: Order, backend: Backend, progress: Progress) -> tuple[Submissio
         HarnessError: the command, the assignment or the machine is at fault, and nothing was graded.
     """
     started = time.monotonic()
-    run_id, assignment, submission = secrets.token_hex(8), order.assignment, None
+    run_id, submission = secrets.token_hex(8), None
     try:
-        submission = load_submission(order.submission, max_bytes=assignment.limits.submission_kb * 1024)
-        config = parse_config(submission.config, assignment)
-        phases = _train_and_predict(order, submission, config, backend, progress, run_id)
+        submission = read(order)
+        config = parse_config(submission.config, order.assignment)
+        material, execution = _execute(order, submission, config, backend, progress, run_id)
     except InvalidSubmissionError as error:
-        return submission, _refused(order, backend, run_id, error)
+        where = environment(backend, order.device, order.reason, {})
+        return submission, refused(order.assignment, where, run_id, error)
     finally:
         progress.finish()
-    return submission, _scored(order, backend, run_id, phases, started)
+    where = environment(backend, order.device, order.reason, execution.versions)
+    return submission, scored(material, execution, where, run_id, started)
 
 
-def _train_and_predict(
+def read(order: Order) -> Submission:
+    """Read the submission that is to be graded.
+
+    Raises:
+        InvalidSubmissionError: it cannot be graded as it is.
+        UsageError: nothing is there.
+    """
+    return load_submission(order.submission, max_bytes=order.assignment.limits.submission_kb * 1024)
+
+
+def _execute(
     order: Order,
     submission: Submission,
     config: TrainConfig,
     backend: Backend,
     progress: Progress,
     run_id: str,
-) -> _Phases:
-    """Train in one sandbox and predict in two others, which warm up while the first trains."""
-    spec = sandbox_spec(order.assignment, run_id, order.cores, gpu=order.device == "cuda")
-    waiting = replace(spec, low_priority=True)  # for a training that is being timed
-    with Warming(backend, spec, 1) as first, Warming(backend, waiting, 2) as testing:
-        first.start()
+) -> tuple[Material, Execution]:
+    """Run the sandboxes here, of which the first gets ready while the data are read."""
+    spec = sandbox_spec(order.assignment.limits, run_id, order.cores, gpu=order.device == "cuda")
+    with Sandboxes(backend, spec) as sandboxes:
         from harness.host.phases import prepare  # noqa: PLC0415  NumPy loads while the guest does
+        from harness.host.work import Work  # noqa: PLC0415  likewise
 
         material = prepare(order.assignment, submission, config, order.reference, order.device)
-
-        def on_epoch(claim: EpochClaim) -> None:
-            testing.start()  # not before: most of what fails, fails before its first epoch
-            progress.epoch(claim, config.epochs)
-
-        training = first[0]
-        versions = training.wait_until_ready()
-        progress.phase(Phase.TRAIN)
-        trained = training.run(material.training_job(), on_epoch)
-        if trained.outcome is not Outcome.OK:
-            return _Phases(material, versions, (trained,))
-        progress.phase(Phase.PREDICT)
-        predicted = _predict(testing[0], material.prediction_job(trained.payload))
-        if predicted.outcome is not Outcome.OK:
-            return _Phases(material, versions, (trained, predicted))
-        again = _predict(testing[1], material.prediction_job(trained.payload, again=True))
-        return _Phases(material, versions, (trained, predicted), again)
+        return material, sandboxes.run(Work(material.plan, material.rows), progress)
 
 
-def _predict(testing: Conversation, job: Job) -> PhaseResult:
-    testing.wait_until_ready()
-    return testing.run(job, lambda _: None)
+def scored(material: Material, execution: Execution, where: Environment, run_id: str, started: float) -> Run:
+    """Check the predictions, score them and put the run's record together.
 
-
-def _scored(order: Order, backend: Backend, run_id: str, phases: _Phases, started: float) -> Run:
-    """Check the predictions, score them and put the run's record together."""
+    Args:
+        material: what the sandboxes' work was made from.
+        execution: what came out of them.
+        where: they ran.
+        run_id: of the run.
+        started: when the run began, by `time.monotonic`.
+    """
     from harness.host import scoring  # noqa: PLC0415  loaded already, while the guest did
 
-    material, assignment = phases.material, order.assignment
-    last, predictions = material.read_predictions(phases.results[-1])
+    assignment, results = material.assignment, execution.results
+    last, predictions = material.read_predictions(results[-1])
     score = scoring.score(
         assignment,
         test_predictions=predictions.test,
@@ -140,8 +121,7 @@ def _scored(order: Order, backend: Backend, run_id: str, phases: _Phases, starte
         valid_targets=material.valid_targets,
     )
     score = replace(score, chance=scoring.chance_level(assignment, material.data.train_targets))
-    trained = phases.results[0]
-    finding = material.finding(predictions, phases.again) if phases.again is not None else ""
+    trained, again = results[0], execution.again
     return Run(
         run_id=run_id,
         outcome=last.outcome,
@@ -154,17 +134,24 @@ def _scored(order: Order, backend: Backend, run_id: str, phases: _Phases, starte
         predictions=predictions.test,
         score=score,
         baselines=scoring.baselines(assignment, score),
-        runtime=_runtime(phases.results, time.monotonic() - started),
-        environment=_environment(order, backend, phases.versions),
-        log="".join(result.log for result in phases.results),
-        finding=finding,
+        runtime=_runtime(results, time.monotonic() - started),
+        environment=where,
+        log="".join(result.log for result in results),
+        finding=material.finding(predictions, again) if again is not None else "",
         kept=Kept(material.config.seed, material.config.valid_ratio, predictions.valid, trained.payload),
     )
 
 
-def _refused(order: Order, backend: Backend, run_id: str, error: InvalidSubmissionError) -> Run:
-    """The run of a submission that never reached a sandbox."""
-    metric = order.assignment.metric
+def refused(assignment: Assignment, where: Environment, run_id: str, error: InvalidSubmissionError) -> Run:
+    """The run of a submission that never reached a sandbox.
+
+    Args:
+        assignment: names the metric.
+        where: it would have run.
+        run_id: of the run.
+        error: what is wrong with it.
+    """
+    metric = assignment.metric
     return Run(
         run_id=run_id,
         outcome=Outcome.INVALID_SUBMISSION,
@@ -178,7 +165,7 @@ def _refused(order: Order, backend: Backend, run_id: str, error: InvalidSubmissi
         score=Score(metric.name, metric.direction),
         baselines=(),
         runtime=Runtime(),
-        environment=_environment(order, backend, {}),
+        environment=where,
         log="",
     )
 
@@ -195,48 +182,4 @@ def _runtime(results: tuple[PhaseResult, ...], total: float) -> Runtime:
         total_seconds=total,
         cpu_seconds=sum(cpu) if cpu else None,
         peak_memory_bytes=max(peaks) if peaks else None,
-    )
-
-
-def _environment(order: Order, backend: Backend, versions: dict[str, str]) -> Environment:
-    return Environment(
-        sandbox=backend.name,
-        isolated=backend.isolated,
-        device=order.device,
-        reason=f"{order.reason}; limits by {backend.limits_enforced_by}",
-        device_name=_device_name(order.device),
-        torch=versions.get("torch", ""),
-        python=versions.get("python", ""),
-        image=backend.image,
-    )
-
-
-def _device_name(device: str) -> str:
-    """The processor's name from the kernel, or the GPU's from its driver."""
-    if device == "cuda":
-        names = sorted(Path("/proc/driver/nvidia/gpus").glob("*/information"))
-        lines = names[0].read_text().splitlines() if names else []
-        found = [line.partition(":")[2].strip() for line in lines if line.startswith("Model")]
-        return found[0] if found else "cuda"
-    try:
-        text = Path("/proc/cpuinfo").read_text()
-    except OSError:
-        return platform.processor() or platform.machine()
-    found = [line.partition(":")[2].strip() for line in text.splitlines() if line.startswith("model name")]
-    return found[0] if found else platform.machine()
-
-
-def sandbox_spec(assignment: Assignment, run_id: str, cores: frozenset[int], *, gpu: bool) -> SandboxSpec:
-    """What the assignment's limits allow one sandbox."""
-    limits, mebibyte = assignment.limits, 1 << 20
-    return SandboxSpec(
-        command=guest_command(),
-        run_id=run_id,
-        memory_bytes=limits.memory_mb * mebibyte,
-        cpus=limits.cpus,
-        processes=limits.processes,
-        scratch_bytes=limits.scratch_mb * mebibyte,
-        shared_memory_bytes=limits.shared_memory_mb * mebibyte,
-        gpu=gpu,
-        cores=cores,
     )

@@ -1,11 +1,8 @@
-"""What each phase is given, and what comes of its bytes: the two jobs of a run.
+"""What the phases of a run are made from, and what comes of their bytes.
 
-The prediction phase gets the test inputs and the validation inputs together, under new ids and in a secret
-order, so that a model cannot tell which rows count. It is done twice, each time in a sandbox of its own: the
-second time in another order and in other batches, which an honest model does not notice
-(docs/decisions/0008-predicted-twice.md). The orders are drawn from the reference's key and the submission's
-digest: nobody without the key can foresee them, and the same submission meets the same ones, so its score is
-the same to the last bit (docs/decisions/0003-secret-order.md).
+The orders in which the test rows are met are drawn from the reference's key and the submission's digest:
+nobody without the key can foresee them, and the same submission meets the same ones, so its score is the same
+to the last bit (docs/decisions/0003-secret-order.md). The key itself and the answers go no further.
 """
 
 from __future__ import annotations
@@ -19,6 +16,7 @@ from harness.host import data as tables
 from harness.host.reference import load_reference
 from harness.host.scoring import InvalidPredictionsError, parse_predictions
 from harness.host.verdict import Job
+from harness.host.work import Plan, Rows
 from harness.protocol import Outcome, Phase
 
 if TYPE_CHECKING:
@@ -47,26 +45,30 @@ class Predictions:
 
 @dataclass(frozen=True, slots=True)
 class Material:
-    """Everything that the two phases and the scoring of one run are made from.
+    """Everything that the sandboxes and the scoring of one run are made from.
 
     Attributes:
-        valid_rows: positions of the validation rows in the training data.
-        predicted_inputs: test rows followed by validation rows, (M + V, F) float32.
-        spelled: the same as text; None for a submission without a data set of its own, which needs no CSV.
-        orders: of the first and the second prediction; for each row that the sandbox sees, its position
-            in `predicted_inputs`.
+        plan: what the sandboxes are given beside the rows.
     """
 
     assignment: Assignment
-    submission: Submission
     config: TrainConfig
-    device: str
     data: Data
     reference: Reference | None
-    valid_rows: NDArray[np.int64]
-    predicted_inputs: NDArray[np.float32]
-    spelled: tables.SpelledRows | None
-    orders: tuple[NDArray[np.int64], NDArray[np.int64]]
+    plan: Plan
+
+    @property
+    def rows(self) -> Rows:
+        """The assignment's rows, as sandboxes are given them."""
+        data = self.data
+        return Rows(
+            data.features,
+            self.assignment.data.id,
+            data.train_inputs,
+            data.train_targets,
+            data.test_inputs,
+            data.train_file,
+        )
 
     @property
     def outputs(self) -> int:
@@ -76,52 +78,7 @@ class Material:
     @property
     def valid_targets(self) -> NDArray[Any]:
         """Targets of the validation rows."""
-        return self.data.train_targets[self.valid_rows]
-
-    def training_job(self) -> Job:
-        """The training rows with their targets, and which of them are for validation."""
-        limits, config = self.assignment.limits, self.config
-        fields = self._common_fields() | {
-            "rows": len(self.data.train_targets),
-            "epochs": config.epochs,
-            "early_stop": config.early_stop,
-            "grad_clip": config.grad_clip,
-            "optimizer": _table(config.optimizer),
-            "scheduler": _table(config.scheduler) if config.scheduler else None,
-            "loss": _table(config.loss) if config.loss else {"name": self.assignment.loss.name},
-        }
-        blobs = self._code() | {
-            "inputs": self.data.train_inputs.tobytes(),
-            "targets": self.data.train_targets.tobytes(),
-            "valid_rows": self.valid_rows.tobytes(),
-        }
-        if self.spelled is not None:
-            blobs["csv"] = self.data.train_file
-        return Job(
-            Phase.TRAIN, fields, blobs, limits.train_seconds, limits.weights_mb << 20, limits.log_kb << 10
-        )
-
-    def prediction_job(self, weights: bytes, *, again: bool = False) -> Job:
-        """The inputs to predict, under new ids.
-
-        Args:
-            weights: of the best epoch.
-            again: for the second prediction, with its own order and batch size.
-        """
-        limits, order = self.assignment.limits, self.orders[again]
-        inputs = self.predicted_inputs[order]
-        blobs = self._code() | {
-            "inputs": inputs.tobytes(),
-            "weights": weights,
-        }
-        if self.spelled is not None:
-            blobs["csv"] = self.spelled.csv(order)
-        size = len(inputs) * self.outputs * FLOAT_BYTES
-        fields = self._common_fields() | {"rows": len(inputs)}
-        if again:
-            fields["batch_size"] = other_batch_size(self.config.batch_size)
-        # More than is right, so that rows too many are seen and named rather than refused as an overflow.
-        return Job(Phase.PREDICT, fields, blobs, limits.predict_seconds, 2 * size + 1, limits.log_kb << 10)
+        return self.data.train_targets[self.plan.valid_rows]
 
     def read_predictions(
         self, result: PhaseResult, *, again: bool = False
@@ -129,7 +86,7 @@ class Material:
         """Check the bytes of a prediction phase and put the rows back into the assignment's order."""
         if result.outcome is not Outcome.OK:
             return result, Predictions()
-        order = self.orders[again]
+        order = self.plan.orders[again]
         try:
             permuted = parse_predictions(result.payload, len(order), self.outputs)
         except InvalidPredictionsError as error:
@@ -156,23 +113,6 @@ class Material:
             "statistics over the batch (x.mean(0)), random numbers, or state kept between calls of forward()"
         )
 
-    def _common_fields(self) -> dict[str, Any]:
-        files = [[name, len(content)] for name, content in self.submission.files.items()]
-        return {
-            "task": self.assignment.task,
-            "outputs": self.outputs,
-            "device": self.device,
-            "threads": max(1, int(self.assignment.limits.cpus)),
-            "seed": self.config.seed,
-            "batch_size": self.config.batch_size,
-            "model": self.config.model,
-            "row_shape": list(self.data.train_inputs.shape[1:]),
-            "files": files,
-        }
-
-    def _code(self) -> dict[str, bytes | memoryview]:
-        return {"code": b"".join(self.submission.files.values())}
-
 
 def other_batch_size(batch_size: int) -> int:
     """A size for the second prediction: another one, not 1, and hardly larger, so that it fits in memory."""
@@ -193,10 +133,6 @@ def differing_rows(first: NDArray[np.float32], second: NDArray[np.float32]) -> i
     return int((np.abs(a - b) > TOLERANCE * (np.abs(a) + a.std())).any(axis=1).sum())
 
 
-def _table(component: Component) -> dict[str, Any]:
-    return {**component.arguments, "name": component.name}
-
-
 def prepare(
     assignment: Assignment, submission: Submission, config: TrainConfig, reference: Path, device: str
 ) -> Material:
@@ -207,15 +143,78 @@ def prepare(
     """
     data = tables.load_data(assignment)
     answers = load_reference(reference, assignment)
-    valid_rows = tables.validation_rows(len(data.train_targets), config.valid_ratio, config.seed)
-    key = answers.split_key if answers is not None else b"no reference"
-    predicted = np.concatenate([data.test_inputs, data.train_inputs[valid_rows]])
-    reads_csv = any(DATASET in content for content in submission.files.values())
-    spelled = tables.SpelledRows(predicted, data.features, assignment.data.id) if reads_csv else None
-    orders = (
-        tables.prediction_order(len(predicted), key, submission.sha256),
-        tables.prediction_order(len(predicted), key, f"{submission.sha256}:again"),
-    )
     return Material(
-        assignment, submission, config, device, data, answers, valid_rows, predicted, spelled, orders
+        assignment, config, data, answers, _plan(assignment, submission, config, data, answers, device)
     )
+
+
+def _plan(
+    assignment: Assignment,
+    submission: Submission,
+    config: TrainConfig,
+    data: Data,
+    reference: Reference | None,
+    device: str,
+) -> Plan:
+    valid_rows = tables.validation_rows(len(data.train_targets), config.valid_ratio, config.seed)
+    key = reference.split_key if reference is not None else b"no reference"
+    met = len(data.test_ids) + len(valid_rows)
+    fields = _common_fields(assignment, submission, config, data, device)
+    code: dict[str, bytes | memoryview] = {"code": b"".join(submission.files.values())}
+    return Plan(
+        assignment.limits,
+        _training(assignment, config, fields | {"rows": len(data.train_targets)}, code),
+        _predictions(assignment, config, fields | {"rows": met}, code),
+        valid_rows,
+        (
+            tables.prediction_order(met, key, submission.sha256),
+            tables.prediction_order(met, key, f"{submission.sha256}:again"),
+        ),
+        reads_csv=any(DATASET in content for content in submission.files.values()),
+    )
+
+
+def _common_fields(
+    assignment: Assignment, submission: Submission, config: TrainConfig, data: Data, device: str
+) -> dict[str, Any]:
+    return {
+        "task": assignment.task,
+        "outputs": assignment.outputs,
+        "device": device,
+        "threads": max(1, int(assignment.limits.cpus)),
+        "seed": config.seed,
+        "batch_size": config.batch_size,
+        "model": config.model,
+        "row_shape": list(data.train_inputs.shape[1:]),
+        "files": [[name, len(content)] for name, content in submission.files.items()],
+    }
+
+
+def _training(
+    assignment: Assignment, config: TrainConfig, fields: dict[str, Any], code: dict[str, bytes | memoryview]
+) -> Job:
+    limits = assignment.limits
+    fields = fields | {
+        "epochs": config.epochs,
+        "early_stop": config.early_stop,
+        "grad_clip": config.grad_clip,
+        "optimizer": _table(config.optimizer),
+        "scheduler": _table(config.scheduler) if config.scheduler else None,
+        "loss": _table(config.loss) if config.loss else {"name": assignment.loss.name},
+    }
+    return Job(Phase.TRAIN, fields, code, limits.train_seconds, limits.weights_mb << 20, limits.log_kb << 10)
+
+
+def _predictions(
+    assignment: Assignment, config: TrainConfig, fields: dict[str, Any], code: dict[str, bytes | memoryview]
+) -> tuple[Job, Job]:
+    limits = assignment.limits
+    size = fields["rows"] * assignment.outputs * FLOAT_BYTES
+    # More than is right, so that rows too many are seen and named rather than refused as an overflow.
+    most = 2 * size + 1
+    first = Job(Phase.PREDICT, fields, code, limits.predict_seconds, most, limits.log_kb << 10)
+    return first, replace(first, fields=fields | {"batch_size": other_batch_size(config.batch_size)})
+
+
+def _table(component: Component) -> dict[str, Any]:
+    return {**component.arguments, "name": component.name}
