@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
@@ -12,11 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.host.errors import UsageError
-from harness.host.roster import Roster, read_roster, same
+from harness.host.roster import COLUMNS, Roster, read_roster, same
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     Reader = Callable[..., Roster]
 
@@ -277,6 +277,15 @@ def test_ten_thousand_lines_are_read_in_a_moment(read: Reader) -> None:
     roster = read(HEAD + "\n".join(lines))
     assert len(roster.students()) == 10_000
     assert time.monotonic() - began < 5
+
+
+def test_the_reference_is_right(read: Reader) -> None:
+    """The example of the page on rosters is one, and the page has all columns."""
+    page = (Path(__file__).parents[2] / "docs/reference/roster.md").read_text(encoding="utf-8")
+    roster = read(page.split("```text\n")[1].split("```")[0])
+    assert [entry.student for entry in roster.entries] == ["s001", "s002", "s003"]
+    assert roster.students()["s002"].extension == timedelta(days=3)
+    assert [column for column in COLUMNS if f"| `{column}` |" not in page] == []
 
 
 @given(st.text(max_size=20))
