@@ -6,10 +6,12 @@ name in the report, and its failure message is what the student reads, so each a
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
 
+from harness.host.judge import judge_of
 from harness.protocol import Outcome, Phase
 
 if TYPE_CHECKING:
@@ -19,33 +21,34 @@ if TYPE_CHECKING:
 BROKEN_CONTRACTS = (Outcome.INVALID_SUBMISSION, Outcome.IMPORT_ERROR, Outcome.CONTRACT_ERROR)
 
 
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """What there is to beat: a tier's threshold, on one split."""
+
+    tier: Tier
+    split: str
+
+    @property
+    def points(self) -> float:
+        """What beating it is worth; the validation rows stand for both halves where there is no reference."""
+        halves = {"public": self.tier.public_points, "private": self.tier.private_points}
+        return halves[self.split] if self.split in halves else sum(halves.values())
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """One check for each tier on each split that is scored here."""
-    if "tier" not in metafunc.fixturenames:
+    if "bar" not in metafunc.fixturenames:
         return
-    from harness.host.pytest_plugin import grading_of  # noqa: PLC0415  it imports this module's path
-
-    grading = grading_of(metafunc.config)
-    splits = ("public", "private") if grading.has_reference else ("validation",)
+    judge = judge_of(metafunc.config)
+    bars = [Bar(tier, split) for tier in judge.tiers for split in judge.splits]
+    marks = [pytest.mark.points(bar.points, private=bar.split == "private") for bar in bars]
     metafunc.parametrize(
-        ("tier", "split"),
+        "bar",
         [
-            pytest.param(
-                tier,
-                split,
-                id=f"{tier.name}-{split}",
-                marks=pytest.mark.points(_points(tier, split), private=split == "private"),
-            )
-            for tier in grading.assignment.tiers
-            for split in splits
+            pytest.param(bar, id=f"{bar.tier.name}-{bar.split}", marks=mark)
+            for bar, mark in zip(bars, marks, strict=True)
         ],
     )
-
-
-def _points(tier: Tier, split: str) -> float:
-    if split == "validation":  # it stands for both halves where there is no reference
-        return tier.public_points + tier.private_points
-    return tier.public_points if split == "public" else tier.private_points
 
 
 def test_contract(run: Run) -> None:
@@ -78,12 +81,11 @@ def test_runtime(run: Run, assignment: Assignment) -> None:
     assert run.runtime.predict_seconds <= limits.predict_seconds, "predicting took too long"
 
 
-def test_beats(score: Score, tier: Tier, split: str) -> None:
+def test_beats(score: Score, bar: Bar) -> None:
     """The metric on a split is at least as good as a tier's threshold."""
-    interval: Interval | None = getattr(score, split)
+    interval: Interval | None = getattr(score, bar.split)
     assert interval is not None, f"there is no {score.metric} to compare"
-    beaten = (
-        interval.value <= tier.threshold if score.direction == "min" else interval.value >= tier.threshold
-    )
+    threshold = bar.tier.threshold
+    beaten = interval.value <= threshold if score.direction == "min" else interval.value >= threshold
     sign = "<=" if score.direction == "min" else ">="
-    assert beaten, f"{score.metric} {interval.value:.4g}, needed {sign} {tier.threshold:g}"
+    assert beaten, f"{score.metric} {interval.value:.4g}, needed {sign} {threshold:g}"

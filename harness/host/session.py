@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import os
+import sys
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,20 +20,31 @@ from harness.host.errors import (
     MachineError,
     UsageError,
 )
-from harness.host.pytest_plugin import FAULT, GRADING
+from harness.host.pytest_plugin import FAULT, GRADING, report_of
 from harness.host.report.live import progress_for
 from harness.host.submission import load_submission
 
 if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
+
     from rich.console import Console
 
     from harness.host.machine import Machine
     from harness.host.records import Report
 
 LAST_LINES = 30
+UNNEEDED = (  # each would cost time at every check
+    "assertion",  # its text quotes values, and is not shown
+    "cacheprovider",
+    "faulthandler",
+    "setuponly",
+    "setupplan",
+    "threadexception",
+    "unraisableexception",  # it collects garbage twice
+)
+OF_EACH_CHECK = ("pytest_runtest_logstart", "pytest_runtest_logreport")  # what a reporter would say, and keep
 PLUGINS = (
-    *("-p", "no:cacheprovider"),
-    *("-p", "no:unraisableexception"),  # it collects garbage twice
+    *(argument for name in UNNEEDED for argument in ("-p", f"no:{name}")),
     *("-p", "pytest_timeout"),
     *("-p", "harness.host.pytest_plugin"),
 )
@@ -82,16 +95,48 @@ def grade_submission(
     """
     folder = assignment_folder(submission, means.assignment)
     machine.cores.reserve(1)  # who has to wait does it now, and costs the others nothing meanwhile
-    os.environ.pop("PYTEST_ADDOPTS", None)  # what is meant for the user's own tests would change the grading
-    os.environ.pop("PYTEST_PLUGINS", None)
-    session = QuietSession(console, machine)
-    where = [str(folder), f"--rootdir={folder}", f"--confcutdir={folder}", "--config-file", os.devnull]
-    fixed = [*where, "--import-mode=importlib", "--disable-plugin-autoload", *PLUGINS]
+    session = GradingSession(console, machine)
     asked = ["--submission", str(submission.absolute()), *means.arguments()]
     if student is not None:
         asked.append(f"--student={student}")
-    status = pytest.main([*fixed, *asked], plugins=[session])
-    return session.report(int(status))
+    return session.report(run_quietly(folder, session, *asked))
+
+
+def run_quietly(folder: Path, plugin: QuietSession, *arguments: str) -> int:
+    """Run pytest over an assignment's checks, the same way whatever the machine and the user are set to.
+
+    Args:
+        folder: of the assignment.
+        plugin: takes pytest's output.
+        arguments: further ones of pytest.
+
+    Returns:
+        Pytest's exit status.
+    """
+    os.environ.pop("PYTEST_ADDOPTS", None)  # what is meant for the user's own tests would change the grading
+    os.environ.pop("PYTEST_PLUGINS", None)
+    where = [str(folder), f"--rootdir={folder}", f"--confcutdir={folder}", "--config-file", os.devnull]
+    fixed = ["--import-mode=importlib", "--disable-plugin-autoload", "--capture=no", "--no-summary", *PLUGINS]
+    with _imports_forgotten(folder):
+        return int(pytest.main([*where, *fixed, *arguments], plugins=[plugin]))
+
+
+@contextmanager
+def _imports_forgotten(folder: Path) -> Iterator[None]:
+    """Forget the modules of a folder that are imported meanwhile.
+
+    Pytest names them by their place in it, and would take the next assignment's of the same name for these.
+    """
+    before, inside = set(sys.modules), f"{folder}{os.sep}"
+    try:
+        yield
+    finally:
+        for name in set(sys.modules) - before:
+            known = getattr(sys.modules[name], "__dict__", {})  # to ask a lazy module may import more
+            if any(
+                str(place).startswith(inside) for place in (known.get("__file__"), *known.get("__path__", ()))
+            ):
+                del sys.modules[name]
 
 
 def assignment_folder(submission: Path, named: str | None) -> Path:
@@ -119,8 +164,78 @@ def assignment_folder(submission: Path, named: str | None) -> Path:
     )
 
 
+class _Nowhere(io.TextIOBase):
+    """A stream that keeps nothing."""
+
+    def write(self, text: str) -> int:
+        """Take it as written."""
+        return len(text)
+
+
 class QuietSession:
-    """A plugin that keeps pytest quiet and hands over the report.
+    """A plugin that keeps pytest's output to itself."""
+
+    def __init__(self) -> None:
+        self._output, self._nowhere = io.StringIO(), _Nowhere()
+        self._uncollected: str | None = None
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_configure(self, config: pytest.Config) -> None:
+        """Put a reporter that writes into memory in the place of pytest's."""
+        standard = config.pluginmanager.get_plugin("terminalreporter")
+        config.pluginmanager.unregister(standard)
+        reporter = pytest.TerminalReporter(config, self._output)
+        for hook in OF_EACH_CHECK:
+            setattr(reporter, hook, None)
+        config.pluginmanager.register(reporter, "terminalreporter")
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Keep why an assignment's checks could not be collected."""
+        if report.failed:
+            self._uncollected = str(report.longrepr)
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Do without the plugin that keeps what is logged, unless a check asks for it."""
+        if not any("caplog" in getattr(item, "fixturenames", ()) for item in session.items):
+            plugin = session.config.pluginmanager.unregister(name="logging-plugin")
+            if plugin is not None:
+                plugin.pytest_unconfigure()  # closes its file
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self) -> Generator[None, object, object]:
+        """Let nothing through that the assignment's own files print."""
+        with redirect_stdout(self._nowhere), redirect_stderr(self._nowhere):
+            return (yield)
+
+    pytest_load_initial_conftests = pytest_collection = pytest_runtest_protocol
+
+    def raise_for_collection(self) -> None:
+        """Raise what kept pytest from collecting the checks, if anything did.
+
+        Raises:
+            UsageError: a file of the assignment cannot be imported.
+        """
+        if self._uncollected is not None:
+            raise UsageError(
+                f"the assignment's checks cannot be collected:\n{self._uncollected}", "mend the test file"
+            )
+
+    def breakdown(self, status: int) -> HarnessError:
+        """What to raise of a session that came to nothing.
+
+        Args:
+            status: pytest's exit status.
+        """
+        if status == pytest.ExitCode.USAGE_ERROR:
+            return UsageError("pytest refused the command; its message is above")
+        lines = self._output.getvalue().splitlines()[-LAST_LINES:]
+        return MachineError(
+            "the grading session broke:\n" + "\n".join(lines), "this is a fault of the harness"
+        )
+
+
+class GradingSession(QuietSession):
+    """The session that grades one submission.
 
     Args:
         console: where live progress goes.
@@ -128,26 +243,18 @@ class QuietSession:
     """
 
     def __init__(self, console: Console, machine: Machine) -> None:
+        super().__init__()
         self._console, self._machine = console, machine
-        self._output = io.StringIO()
         self._config: pytest.Config | None = None
-        self._broken: str | None = None
 
     @pytest.hookimpl(trylast=True)
     def pytest_configure(self, config: pytest.Config) -> None:
-        """Put a reporter that writes into memory in the place of pytest's, and show progress instead."""
+        """Show progress instead of pytest's output."""
+        super().pytest_configure(config)
         self._config = config
-        standard = config.pluginmanager.get_plugin("terminalreporter")
-        config.pluginmanager.unregister(standard)
-        config.pluginmanager.register(pytest.TerminalReporter(config, self._output), "terminalreporter")
         if GRADING in config.stash:
             config.stash[GRADING].progress = progress_for(self._console)
             config.stash[GRADING].machine = self._machine
-
-    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
-        """Keep why an assignment's checks could not be collected."""
-        if report.failed:
-            self._broken = str(report.longrepr)
 
     def report(self, status: int) -> Report:
         """The session's report.
@@ -161,20 +268,9 @@ class QuietSession:
         config = self._config
         if config is not None and FAULT in config.stash:
             raise config.stash[FAULT]
-        if self._broken is not None:
-            raise UsageError(
-                f"the assignment's checks cannot be collected:\n{self._broken}", "mend the test file"
-            )
-        if config is None or GRADING not in config.stash or config.stash[GRADING].run is None:
-            raise self._stopped(status)
-        return config.stash[GRADING].report()
-
-    def _stopped(self, status: int) -> HarnessError:
+        self.raise_for_collection()
+        if config is not None and GRADING in config.stash and config.stash[GRADING].run is not None:
+            return report_of(config)
         if status == pytest.ExitCode.INTERRUPTED:
-            return InterruptedGradingError("interrupted; nothing was graded")
-        if status == pytest.ExitCode.USAGE_ERROR:
-            return UsageError("pytest refused the command; its message is above")
-        lines = self._output.getvalue().splitlines()[-LAST_LINES:]
-        return MachineError(
-            "the grading session broke:\n" + "\n".join(lines), "this is a fault of the harness"
-        )
+            raise InterruptedGradingError("interrupted; nothing was graded")
+        raise self.breakdown(status)

@@ -1,0 +1,119 @@
+"""Has an assignment's checks judge many runs that took place before, in one pytest session."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pytest
+
+from harness.host.judge import Judge
+from harness.host.session import QuietSession, run_quietly
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from harness.host.assignment import Assignment
+    from harness.host.records import Check, Run, Submission
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Checkable:
+    """A run that the checks can judge.
+
+    Attributes:
+        submission: what was handed in; None where it could not be read.
+        run: with the score that the checks compare.
+    """
+
+    submission: Submission | None
+    run: Run
+
+
+def check_runs(
+    assignment: Assignment,
+    runs: Iterable[Checkable],
+    on_checked: Callable[[Checkable, tuple[Check, ...]], None],
+    *,
+    has_reference: bool,
+) -> None:
+    """Judge runs as `harness grade` judges its one.
+
+    The assignment's checks are imported and collected once; every fixture is made anew for each run. It takes
+    the main thread, since pytest-timeout bounds each check by a signal.
+
+    Args:
+        assignment: whose checks these are.
+        runs: may make its caller wait; the next one is asked for when the last one is done with.
+        on_checked: is given each run with what its checks said, in turn.
+        has_reference: whether the scores are of the hidden answers; else they are of the validation rows.
+
+    Raises:
+        UsageError: the checks cannot be collected, or one of them broke.
+        Exception: whatever `runs` or `on_checked` raises, as it is; also KeyboardInterrupt.
+    """
+    session = _CheckingSession(Judge(assignment, has_reference=has_reference), runs, on_checked)
+    session.conclude(run_quietly(assignment.folder, session))
+
+
+class _CheckingSession(QuietSession):
+    """The session that judges one run after another."""
+
+    def __init__(
+        self,
+        judge: Judge,
+        runs: Iterable[Checkable],
+        on_checked: Callable[[Checkable, tuple[Check, ...]], None],
+    ) -> None:
+        super().__init__()
+        self._judge, self._runs, self._on_checked = judge, runs, on_checked
+        self._ended_by: BaseException | None = None
+        self._looped = False
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_configure(self, config: pytest.Config) -> None:
+        """Have the assignment's checks judge."""
+        super().pytest_configure(config)
+        config.pluginmanager.register(self._judge)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> bool | None:
+        """Do all checks for each run, and hold back what stops that: pytest would make it an exit status."""
+        if session.testsfailed:
+            return None  # pytest refuses to go on where something cannot be collected
+        self._looped = True
+        try:
+            for each in self._runs:
+                self._judge.see(each.submission, each.run)
+                self._do_all_checks(session)
+                self._on_checked(each, self._judge.verdict())
+        except BaseException as error:  # noqa: BLE001  `conclude` raises it
+            self._ended_by = error
+        return True
+
+    def _do_all_checks(self, session: pytest.Session) -> None:
+        """Let the items pass as pytest does, after the last of which no fixture is left."""
+        protocol, items = session.config.hook.pytest_runtest_protocol, session.items
+        for item, following in zip(items, [*items[1:], None], strict=True):
+            try:
+                protocol(item=item, nextitem=following)
+            except pytest.exit.Exception:  # called by a check: there is no verdict
+                return
+            if session.shouldfail or session.shouldstop:
+                return
+
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        """Hold back Ctrl-C outside the loop too."""
+        self._ended_by = self._ended_by or excinfo.value
+
+    def conclude(self, status: int) -> None:
+        """Raise what ended the session early.
+
+        Args:
+            status: pytest's exit status.
+        """
+        self.raise_for_collection()
+        if self._ended_by is not None:
+            raise self._ended_by
+        if not self._looped:
+            raise self.breakdown(status)
