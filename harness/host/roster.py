@@ -305,9 +305,7 @@ def _check_aliases(aliases: Mapping[str, Entry], spelled: Mapping[str, Entry], p
     taken: dict[str, Entry] = {}
     for student, entry in aliases.items():
         alias = same(entry.alias)
-        other = spelled.get(alias)
-        if other is None or other.student == student:
-            other = taken.setdefault(alias, entry)
+        other = spelled.get(alias) or taken.setdefault(alias, entry)
         if other.student != student:
             whose = "the name" if same(other.student) == alias else "the alias"
             problems.append(

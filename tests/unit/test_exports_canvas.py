@@ -19,7 +19,7 @@ HEAD = (
     "Student,ID,SIS User ID,SIS Login ID,Section,Notes,Homework 1 (4711),Homework 10 (4720),"
     '"Quiz, part ""A"" (4730)",Assignments Current Score,Final Score\r\n'
 )
-POSTING = ",,,,,,Manual Posting,,,,\r\n"
+POSTING = ",,,,,,,Manual Posting,,,\r\n"  # of another assignment
 POSSIBLE = "    Points Possible,,,,,,10.00,10.00,5.00,(read only),(read only)\r\n"
 STUDENTS = (
     '"One, Student",101,u-1,s001@uni.example,Section 1,"=HYPERLINK(""http://x"")",,9.00,,90.00,90.00\r\n'

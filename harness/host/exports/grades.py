@@ -123,8 +123,8 @@ def _graded(
         notes.append(f"more than {assignment.late.max_days} days late")
     return {
         "student": student,
-        "run": run["run"],
-        "outcome": run["outcome"],
+        "run": str(run["run"]),
+        "outcome": str(run["outcome"]),
         "points": points,
         "days_late": days,
         "penalty": 1 - factor(days, assignment.late),
