@@ -1,4 +1,4 @@
-"""Tests that need a sandbox: skipped, with the reason, where it does not work; failed where it is required.
+"""Tests that need a sandbox or a browser: skipped, with the reason, where it is not; failed where required.
 
 ``HARNESS_REQUIRE=docker,bubblewrap`` names what must work on this machine, so that a machine that is meant to
 test a backend cannot pass by testing nothing.
@@ -7,6 +7,7 @@ test a backend cannot pass by testing nothing.
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from collections import Counter
 from typing import TYPE_CHECKING
@@ -24,21 +25,21 @@ if TYPE_CHECKING:
 settings.register_profile("harness", deadline=None, database=None)
 settings.load_profile("harness")
 
-BACKENDS = ("docker", "gvisor", "bubblewrap")
-PROPERTY = "sandbox"
+NEEDS = ("docker", "gvisor", "bubblewrap", "browser")
+PROPERTY = "needs"
 _reasons = pytest.StashKey[dict[str, str]]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Have a place for what each backend's look at this machine found."""
+    """Have a place for what each look at this machine found."""
     config.stash[_reasons] = {}
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Skip or fail a test whose backend does not work here, before any fixture of it is made."""
+    """Skip or fail a test that needs what does not work here, before any fixture of it is made."""
     reasons = item.config.stash[_reasons]
-    for name in BACKENDS:
+    for name in NEEDS:
         if item.get_closest_marker(name) is None:
             continue
         item.user_properties.append((PROPERTY, name))
@@ -51,18 +52,18 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say how many tests ran in each kind of sandbox, since a skipped test says nothing about a wall."""
+    """Say how many tests ran with each need met, since a skipped test says nothing about a wall."""
     counts: Counter[tuple[str, str]] = Counter()
-    for name, outcome in _sandboxed(terminalreporter):
+    for name, outcome in _needy(terminalreporter):
         counts[name, "skipped" if outcome == "skipped" else "ran"] += 1
-    for name in BACKENDS:
+    for name in NEEDS:
         ran, skipped = counts[name, "ran"], counts[name, "skipped"]
         if ran or skipped:
             terminalreporter.write_line(f"{name}: {ran} ran, {skipped} skipped")
 
 
-def _sandboxed(reporter: pytest.TerminalReporter) -> Iterator[tuple[str, str]]:
-    """Backend and outcome of each test that needs one: of its call, or of a set-up that did not get there."""
+def _needy(reporter: pytest.TerminalReporter) -> Iterator[tuple[str, str]]:
+    """Need and outcome of each test that has one: of its call, or of a set-up that did not get there."""
     for outcome, reports in reporter.stats.items():
         for report in reports:
             if isinstance(report, pytest.TestReport) and (
@@ -117,4 +118,17 @@ def _why_not_bubblewrap() -> str:
     return probe()
 
 
-WHY_NOT = {"docker": _why_not_docker, "gvisor": _why_not_gvisor, "bubblewrap": _why_not_bubblewrap}
+def _why_not_browser() -> str:
+    """What is missing for a browser; an empty text where Chromium and its driver are installed."""
+    missing = [name for name in ("chromium", "chromedriver") if shutil.which(name) is None]
+    if not missing:
+        return ""
+    return f"there is no {' and no '.join(missing)}; on Debian: apt-get install chromium chromium-driver"
+
+
+WHY_NOT = {
+    "docker": _why_not_docker,
+    "gvisor": _why_not_gvisor,
+    "bubblewrap": _why_not_bubblewrap,
+    "browser": _why_not_browser,
+}
