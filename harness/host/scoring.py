@@ -7,10 +7,15 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from harness.host.bootstrap import resampled_means
+from harness.host.cache import Latest
+from harness.host.data import validation_rows
+from harness.host.errors import InvalidSubmissionError, UsageError
 from harness.host.metrics import LOSSES, METRICS, Metric
 from harness.host.records import Baseline, Interval, Score
 
@@ -20,11 +25,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from harness.host.assignment import Assignment
+    from harness.host.data import Data
+    from harness.host.records import Kept
     from harness.host.reference import Reference
 
 PERCENTILES = (2.5, 97.5)  # of a 95 % interval
-RESAMPLES = 1000
-RESAMPLED_AT_ONCE = 1 << 22  # values: the bootstrap holds two arrays of 8 bytes times this
 SEED = 20220218  # of the bootstrap: the same predictions always get the same interval
 
 
@@ -105,21 +110,8 @@ def score_split(
     if len(values) == 1:
         return Interval(value, (value, value), rows=1)
 
-    low, high = np.percentile(metric.aggregate(_resampled_means(values, seed)), PERCENTILES)
+    low, high = np.percentile(metric.aggregate(resampled_means(values, seed)), PERCENTILES)
     return Interval(value, (float(low), float(high)), rows=len(values))
-
-
-def _resampled_means(values: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
-    """Means of `RESAMPLES` samples of (N,) values, drawn with replacement; memory does not grow with N."""
-    generator = np.random.default_rng(seed)
-    at_once = max(1, RESAMPLED_AT_ONCE // len(values))
-    means = [
-        values[generator.integers(len(values), size=(min(at_once, RESAMPLES - done), len(values)))].mean(
-            axis=1
-        )
-        for done in range(0, RESAMPLES, at_once)
-    ]
-    return np.concatenate(means)
 
 
 def public_rows(ids: Iterable[object], key: bytes, public_share: float) -> NDArray[np.bool_]:
@@ -160,16 +152,91 @@ def score(
     validation = None if valid_predictions is None else score_split(metric, valid_predictions, valid_targets)
     if test_predictions is None or reference is None:
         return Score(metric.name, metric.direction, validation=validation)
-    answers = reference.answers_for(test_ids)
-    public = public_rows(test_ids, reference.split_key, assignment.split.public_share)
+    share = assignment.split.public_share
+    halves = _latest.of((id(test_ids), reference, share), (), lambda: _halves(test_ids, reference, share))
     return Score(
         metric.name,
         metric.direction,
         validation=validation,
-        public=score_split(metric, test_predictions[public], answers[public]),
-        private=score_split(metric, test_predictions[~public], answers[~public]),
-        test_loss=LOSSES[assignment.kind.test_loss](test_predictions, answers),
+        public=score_split(metric, test_predictions[halves.public], halves.public_answers),
+        private=score_split(metric, test_predictions[halves.private], halves.private_answers),
+        test_loss=LOSSES[assignment.kind.test_loss](test_predictions, halves.answers),
     )
+
+
+@dataclass(frozen=True, eq=False, slots=True, repr=False)
+class _Halves:
+    """The test rows' answers and what is public of them, which many runs are scored against.
+
+    Attributes:
+        test_ids: (M,) what they were made for, which keeps its identity for itself.
+        answers: (M,) in that order.
+        public: positions of the public rows.
+        private: positions of the others.
+    """
+
+    test_ids: NDArray[np.str_]
+    answers: NDArray[Any]
+    public: NDArray[np.intp]
+    private: NDArray[np.intp]
+    public_answers: NDArray[Any]
+    private_answers: NDArray[Any]
+
+
+def _halves(test_ids: NDArray[np.str_], reference: Reference, public_share: float) -> _Halves:
+    answers = reference.answers_for(test_ids)
+    is_public = public_rows(test_ids, reference.split_key, public_share)
+    public, private = np.flatnonzero(is_public), np.flatnonzero(~is_public)
+    return _Halves(test_ids, answers, public, private, answers[public], answers[private])
+
+
+_latest: Latest[_Halves] = Latest()
+
+
+def score_stored(
+    assignment: Assignment,
+    data: Data,
+    reference: Reference | None,
+    predictions: NDArray[np.float32] | None,
+    kept: Kept,
+) -> Score:
+    """Score a run again by what was kept of it, to the bits that it got when it ran.
+
+    Args:
+        assignment: names the metric, the task and the public share.
+        data: the rows that it ran on.
+        reference: the answers; None in a student's copy.
+        predictions: (M, C) for the test rows in the data's order; None where the run has none.
+        kept: what is kept of it beside.
+
+    Raises:
+        UsageError: it did not run on these data, or the reference is not for them.
+    """
+    targets = _validation_targets(data, kept)
+    for stored, rows in ((predictions, len(data.test_ids)), (kept.valid_predictions, len(targets))):
+        if stored is not None and stored.shape != (rows, assignment.outputs):
+            raise UsageError(
+                f"{' x '.join(map(str, stored.shape))} predictions are kept of a run, and the data of "
+                f"{assignment.id} need {rows} x {assignment.outputs}",
+                "the run was made with other data: grade its submission again",
+            )
+    scored = score(
+        assignment,
+        test_predictions=predictions,
+        test_ids=data.test_ids,
+        reference=reference,
+        valid_predictions=kept.valid_predictions,
+        valid_targets=targets,
+    )
+    return replace(scored, chance=chance_level(assignment, data.train_targets))
+
+
+def _validation_targets(data: Data, kept: Kept) -> NDArray[Any]:
+    rows = len(data.train_targets)
+    try:
+        return data.train_targets[validation_rows(rows, kept.valid_ratio, kept.seed)]
+    except InvalidSubmissionError:  # these are not the data that it ran on
+        return data.train_targets[:0]
 
 
 def chance_level(assignment: Assignment, targets: NDArray[Any]) -> float:

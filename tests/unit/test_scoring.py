@@ -5,26 +5,30 @@ from __future__ import annotations
 import dataclasses
 import struct
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from scipy import stats
 
 from harness.host.assignment import Assignment
+from harness.host.bootstrap import RESAMPLED_AT_ONCE, RESAMPLES
+from harness.host.data import load_data
 from harness.host.errors import UsageError
+from harness.host.grade import grade
 from harness.host.metrics import METRICS
-from harness.host.reference import Reference
+from harness.host.reference import Reference, load_reference
 from harness.host.scoring import (
-    RESAMPLED_AT_ONCE,
-    RESAMPLES,
     InvalidPredictionsError,
     baselines,
     parse_predictions,
     public_rows,
     score,
     score_split,
+    score_stored,
 )
+from tests.fake_backend import FakeBackend
+from tests.toy_guests import Cast, Stage, fail, order
 
 if TYPE_CHECKING:
     from harness.host.records import Score
@@ -213,3 +217,45 @@ def test_a_reference_shows_neither_answers_nor_key() -> None:
     assert "987654" not in shown
     assert repr(KEY) not in shown
     assert KEY.hex() not in shown
+
+
+@pytest.mark.parametrize("with_reference", [True, False])
+def test_a_stored_run_gets_the_score_that_it_got(*, with_reference: bool) -> None:
+    """Bit for bit, chance level and test loss included, out of what is kept of it alone."""
+    graded = order(reference="toy" if with_reference else "nothing")
+    _, run = grade(graded, FakeBackend(Cast()), Stage())
+    assert run.kept is not None
+    assert run.score.validation is not None
+    assert (run.score.private is not None) == with_reference
+    reference = load_reference(graded.reference, graded.assignment)
+    data = load_data(graded.assignment)
+    for _ in range(2):
+        assert score_stored(graded.assignment, data, reference, run.predictions, run.kept) == run.score
+
+
+def test_a_stored_run_without_predictions_has_no_score() -> None:
+    """But for the chance level, as when it ran."""
+    graded = order()
+    _, run = grade(graded, FakeBackend(Cast(predict=fail)), Stage())
+    assert run.kept is not None
+    reference = load_reference(graded.reference, graded.assignment)
+    scored = score_stored(
+        graded.assignment, load_data(graded.assignment), reference, run.predictions, run.kept
+    )
+    assert scored == run.score
+    assert (scored.validation, scored.public) == (None, None)
+    assert scored.chance is not None
+
+
+@pytest.mark.parametrize("changes", [{"valid_ratio": 0.5}, {"valid_ratio": 1e-9}, {"rows": 59}])
+def test_a_run_on_other_data_is_not_scored(changes: dict[str, Any]) -> None:
+    """Predictions for other rows than there are now say nothing of these."""
+    graded = order()
+    _, run = grade(graded, FakeBackend(Cast()), Stage())
+    assert run.kept is not None
+    assert run.predictions is not None
+    rows = int(changes.pop("rows", len(run.predictions)))
+    kept = dataclasses.replace(run.kept, **changes)
+    with pytest.raises(UsageError, match="are kept of a run, and the data of toy need") as caught:
+        score_stored(graded.assignment, load_data(graded.assignment), None, run.predictions[:rows], kept)
+    assert "grade its submission again" in caught.value.fix
