@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.host.report.html.charts import NARROW, Caption, Series, histogram, lines, scatter
-from harness.host.report.html.drawing import BOLD, LINE, dots, polyline
+from harness.host.report.html.drawing import BOLD, LINE, density, dots, polyline
 from harness.host.report.html.scales import Scale, fitting
 from tests.parsed_page import Element, parsed
 
@@ -110,15 +110,28 @@ def test_bars_stand_on_the_axis_and_grow_with_their_counts() -> None:
     assert bars["2 to 3"] == pytest.approx(2 * bars["1 to 2"], abs=0.2)
 
 
-def test_thousands_of_points_become_distinct_pixels() -> None:
-    """Points that would be drawn over each other are one dot, so that a chart of 100,000 stays small."""
+def test_points_that_share_a_pixel_are_one_dot() -> None:
+    """What would be drawn over is left out."""
+    assert dots([(1.2, 3.3), (0.9, 2.6), (7, 7)]) == "M1 3h0M7 7h0"
+
+
+def test_thousands_of_points_become_distinct_places() -> None:
+    """A chart of 100,000 students stays small; places that many of them share are darker."""
     points = np.random.default_rng(0).normal(50, 10, (100_000, 2))
     chart = scatter(points, fitting(points[:, 0]), fitting(points[:, 1]), TEXT)
-    drawn = re.findall(r"M\d+ \d+h0", read(chart).one("path", class_="dots").attributes["d"])
+    drawn = re.findall(r"M(\d+) (\d+)h0", str(chart))
     assert len(drawn) == len(set(drawn))
-    assert len(drawn) <= WIDTH * HEIGHT
-    assert len(chart) < 500_000
-    assert dots([(1.2, 3.3), (0.9, 2.6), (7, 7)]) == "M1 3h0M7 7h0"
+    assert len(drawn) <= WIDTH * HEIGHT / 4
+    assert len(chart) < 150_000
+    crowds = [len(re.findall("M", path.attributes["d"])) for path in read(chart).all("path")[-3:]]
+    assert sum(crowds) == len(drawn)
+    assert min(crowds) > 0
+
+
+def test_places_with_more_points_are_in_later_paths() -> None:
+    """One point, two, and three or more are told apart."""
+    points = [(2.0, 2.0), *[(4.0, 4.0)] * 2, *[(6.1, 6.0)] * 9]
+    assert density(points, (1, 2, 3)) == ["M2 2h0", "M4 4h0", "M6 6h0"]
 
 
 def test_a_point_stands_where_its_values_are() -> None:

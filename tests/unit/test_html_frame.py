@@ -127,15 +127,15 @@ def test_hostile_text_is_no_element() -> None:
     ]
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", "dark", "print"])
 def test_text_has_enough_contrast(scheme: str) -> None:
     """Each colour of text on each ground reaches the 4.5 of WCAG AA."""
     style = parsed(PAGES["run"]).one("style").raw
-    light, dark = (
+    light, dark, paper = (
         dict(re.findall(r"--([\w-]+): (#\w{6});", block))
         for block in re.findall(r":root \{(.*?)\}", style, re.DOTALL)
     )
-    colours = light if scheme == "light" else light | dark
+    colours = light | {"light": {}, "dark": dark, "print": paper}[scheme]
     pairs = [(ink, ground) for ink in INKS for ground in GROUNDS] + [("warn", "warn-ground")]
     for ink, ground in pairs:
         assert contrast(colours[ink], colours[ground]) >= 4.5, (ink, ground)

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 _DATE_LABELS = 5
 _FEWEST_FOR_QUARTILES = 4
+_TIED = "\N{NO-BREAK SPACE}"  # between a figure and its unit or its name
 _MINUTE, _HOUR = 60, 3600
 _UNITS = ((3 * _HOUR, "hours", _HOUR), (5 * _MINUTE, "minutes", _MINUTE), (0, "seconds", 1))
 
@@ -116,7 +117,9 @@ def _of(scored: int, students: int) -> str:
 def _reached(exact: NDArray[np.float64], tiers: list[tuple[str, float]], direction: str) -> list[str]:
     """How many reached each tier, by the scores that the checks compare."""
     sign = 1 if direction == "min" else -1
-    return [f"{name} {np.count_nonzero(sign * exact <= sign * threshold):,}" for name, threshold in tiers]
+    return [
+        f"{name}{_TIED}{np.count_nonzero(sign * exact <= sign * threshold):,}" for name, threshold in tiers
+    ]
 
 
 def _left_out(scores: NDArray[np.float64], limits: tuple[float, float]) -> list[str]:
@@ -136,9 +139,9 @@ def _against_runtime(view: BoardView, figures: NDArray[np.float64]) -> Panel:
     limits = fences(figures[:, 1])
     seconds, scores = figures.T
     drawn = figures[(scores >= limits[0]) & (scores <= limits[1])]
-    unit, size = next((unit, size) for least, unit, size in _UNITS if drawn[:, 0].max() >= least)
+    unit, size = next((unit, size) for least, unit, size in _UNITS if np.median(drawn[:, 0]) >= least)
     drawn = drawn / (size, 1)
-    least, middle, most = (duration(value) for value in np.quantile(seconds, (0, 0.5, 1)))
+    least, middle, most = (duration(value).replace(" ", _TIED) for value in np.quantile(seconds, (0, 0.5, 1)))
     across = fitting_log(drawn[:, 0])
     title = "Score and runtime"
     kind = f", runtime on a logarithmic scale in {unit}" if across.logarithmic else ""

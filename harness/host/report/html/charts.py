@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.host.report.html.drawing import BOLD, CHARACTER, LINE, Drawing, dots, margin, point, polyline
+from harness.host.report.html.drawing import (
+    BOLD,
+    CHARACTER,
+    LINE,
+    Drawing,
+    density,
+    dots,
+    margin,
+    point,
+    polyline,
+)
 from harness.host.report.html.scales import Scale, label, multiples, nice_step, spread_out
 
 if TYPE_CHECKING:
@@ -21,7 +31,9 @@ NARROW = (340.0, 240.0)
 WIDE = (720.0, 280.0)
 _FEWEST_BINS, _MOST_BINS = 6, 30
 _FOOT = 36.0  # the labels under a plot
-_Y_TICKS = 5
+_Y_TICKS, _COUNT_TICKS = 7, 5
+_CROWD = 500  # points from which dots would cover each other
+_CROWDS = (1, 2, 4)  # how many points a place has from which it is darker
 _FLAG = 4.0  # between a mark's line and its label
 _DIAMOND = 5.5
 
@@ -71,7 +83,7 @@ def histogram(
     drawing = Drawing(text.name, NARROW, text.title, text.description)
     drawn = values[(values >= limits[0]) & (values <= limits[1])]
     edges, counts = _bins(drawn, [value for _, value in marks])
-    step = max(1, round(nice_step(int(counts.max()), _Y_TICKS)))
+    step = max(1, round(nice_step(int(counts.max()), _COUNT_TICKS)))
     most = math.ceil(int(counts.max()) / step) * step
     heights = [(count, label(count, step)) for count in multiples(0, most, step)]
     left = margin(name for _, name in heights)
@@ -101,7 +113,7 @@ def histogram(
 
 
 def scatter(points: NDArray[np.float64], across: Scale, up: Scale, text: Caption) -> Markup:
-    """A dot for each point, and one for all that share a pixel.
+    """A dot for each point, one for all that share a pixel; many points are small dots, darker in crowds.
 
     Args:
         points: x and y in two columns, positive where a scale is logarithmic.
@@ -112,7 +124,12 @@ def scatter(points: NDArray[np.float64], across: Scale, up: Scale, text: Caption
     drawing = Drawing(text.name, NARROW, text.title, text.description)
     across, up, heights = _frame(drawing, across, up, drawing.width - 8)
     _axes(drawing, across, up, heights, across.ticks(5), text)
-    drawing.path(dots((across.at(x), up.at(y)) for x, y in points), "dots")
+    places = [(across.at(x), up.at(y)) for x, y in points]
+    if len(places) < _CROWD:
+        drawing.path(dots(places), "dots")
+    else:
+        for number, path in enumerate(density(places, _CROWDS), 1):
+            drawing.path(path, f"crowd crowd-{number}")
     return drawing.svg()
 
 

@@ -5,6 +5,8 @@ All text that it is given is escaped. Coordinates have one decimal: a chart tell
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from markupsafe import Markup, escape
@@ -123,8 +125,26 @@ def polyline(points: Sequence[tuple[float, float] | None]) -> str:
 
 def dots(points: Iterable[tuple[float, float]]) -> str:
     """A path of dots (with round caps), one for each pixel that has points."""
-    pixels = dict.fromkeys((round(x), round(y)) for x, y in points)
-    return "".join(f"M{x} {y}h0" for x, y in pixels)
+    return _dots(dict.fromkeys((round(x), round(y)) for x, y in points))
+
+
+def density(points: Iterable[tuple[float, float]], least: Sequence[int]) -> list[str]:
+    """Paths of dots (with square caps) on a grid of two pixels, places with more points in the later ones.
+
+    Args:
+        points: x and y.
+        least: how many points a place of each path has, rising from 1.
+    """
+    counts = Counter((2 * round(x / 2), 2 * round(y / 2)) for x, y in points)
+    ends = [*least[1:], math.inf]
+    return [
+        _dots(place for place, count in counts.items() if start <= count < end)
+        for start, end in zip(least, ends, strict=True)
+    ]
+
+
+def _dots(places: Iterable[tuple[int, int]]) -> str:
+    return "".join(f"M{x} {y}h0" for x, y in places)
 
 
 def _runs(points: Sequence[tuple[float, float] | None]) -> list[list[tuple[float, float]]]:
