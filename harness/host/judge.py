@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,7 @@ from harness.host.records import Check
 from harness.host.report.text import printable_text
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
 
     from harness.host.assignment import Assignment, Tier
     from harness.host.records import Run, Score, Submission
@@ -72,6 +73,29 @@ class Judge:
         """
         self._submission, self._run = submission, run
         self._checks, self._judged = [], 0
+
+    def plain_call(self, item: pytest.Item) -> Callable[[], None] | None:
+        """A way to do a check without pytest's protocol, which takes ten times as long as all else.
+
+        Returns:
+            None where it is not one of those that every assignment has, or takes more than what is seen here.
+        """
+        if not isinstance(item, pytest.Function) or item.path != CHECKS:
+            return None
+        callspec = getattr(item, "callspec", None)
+        parameters = {} if callspec is None else callspec.params
+        if not set(item.fixturenames) <= {"assignment", "run", "score", *parameters}:
+            return None
+
+        def do() -> None:
+            run = self._seen()
+            given = {"assignment": self._assignment, "run": run, "score": run.score, **parameters}
+            check = partial(item.obj, **{name: given[name] for name in item.fixturenames})
+            call = pytest.CallInfo.from_call(check, "call", reraise=(KeyboardInterrupt,))
+            self._checks.append(_check(item, call))
+            self._judged += 1
+
+        return do
 
     def verdict(self) -> tuple[Check, ...]:
         """What the checks said of the run that was seen last.

@@ -152,6 +152,31 @@ OWN_CHECKS = '''
 '''
 
 
+CONFTESTS = {
+    "empty": "",
+    "has a hook": """
+        import pytest
+
+
+        @pytest.hookimpl(wrapper=True)
+        def pytest_runtest_protocol(item):
+            if item.name == "test_finite":
+                item.add_marker(pytest.mark.skip("not today"))
+            return (yield)
+    """,
+    "has a fixture": """
+        import dataclasses
+
+        import pytest
+
+
+        @pytest.fixture(scope="session")
+        def score(score):
+            return dataclasses.replace(score, public=None, validation=None)
+    """,
+}
+
+
 class Stage(Machine):
     """A machine whose sandboxes are played by toy guests."""
 
@@ -239,12 +264,15 @@ def submission_of(path: Path) -> Any:
         return None
 
 
-@pytest.mark.parametrize("with_reference", [True, False])
+@pytest.mark.parametrize(
+    ("conftest", "with_reference"),
+    [("empty", True), ("empty", False), ("has a hook", True), ("has a fixture", True)],
+)
 def test_many_runs_get_the_checks_that_each_alone_gets(
-    course: Ready, grade: Callable[..., Report], *, with_reference: bool
+    course: Ready, grade: Callable[..., Report], conftest: str, *, with_reference: bool
 ) -> None:
     """Names, order, outcomes, points, messages and who may see them, for every kind of check and of run."""
-    folder = course(test_own=OWN_CHECKS)
+    folder = course(test_own=OWN_CHECKS, conftest=CONFTESTS[conftest])
     if not with_reference:
         shutil.rmtree(folder / "reference")
     reports = [grade(folder, *play) for play in PLAYS.values()]
@@ -261,8 +289,10 @@ def test_many_runs_get_the_checks_that_each_alone_gets(
 
     expected = [report.checks for report in reports]
     assert said == expected + expected[::-1]
-    assert len({tuple(check.outcome for check in checks) for checks in expected}) >= 5
+    assert len({tuple(check.outcome for check in checks) for checks in expected}) >= 4
     assert {check.outcome for checks in expected for check in checks} == {"passed", "failed", "skipped"}
+    assert ("not today" in {check.message for check in expected[0]}) == (conftest == "has a hook")
+    assert ("there is no rmse to compare" in {each.message for each in expected[0]}) == ("fix" in conftest)
     assert len(expected[0]) == (9 if with_reference else 7) + 19
 
 
