@@ -124,7 +124,7 @@ def class_of(count: int, names: Sequence[str] = (), *, without_score: int = 3, s
         (
             max(scores[0], 130 - 8 * day**0.8),
             max(float(np.median(scores)), 150 - 5.0 * day),
-            day * count // 25,
+            day * len(scores) // 25,
         )
         for day in range(1, 26)
     ]

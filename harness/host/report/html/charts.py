@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 NARROW = (340.0, 240.0)
 WIDE = (720.0, 280.0)
 _FEWEST_BINS, _MOST_BINS = 6, 30
-_FOOT = 36.0  # the labels under a plot
+_FOOT = 38.0  # the labels under a plot
 _Y_TICKS, _COUNT_TICKS = 7, 5
 _CROWD = 500  # points from which dots would cover each other
 _CROWDS = (1, 2, 4)  # how many points a place has from which it is darker
@@ -93,18 +93,8 @@ def histogram(
     top = LINE * (1.6 + max((row for *_, row in flags), default=-1) + 1)
     bottom = drawing.height - _FOOT
     up = Scale(0, most, bottom, top)
-    drawing.text((0, LINE - 3), text.y, "label")
-    drawing.y_axis(heights, up, (left, right))
-    for start, end, count in zip(edges, edges[1:], counts, strict=False):
-        if count:
-            width = max(across.at(end) - across.at(start) - 1, 1)
-            height = max(up.at(0) - up.at(count), 1)
-            ends = [label(edge, edges[1] - edges[0]) for edge in (start, end)]
-            drawing.bar(
-                across.at(start) + 0.5, bottom - height, (width, height), f"{' to '.join(ends)}: {count}"
-            )
-    drawing.x_axis(across.ticks(5), across, bottom)
-    drawing.text((right, drawing.height - 2), text.x, "label", "end")
+    _axes(drawing, across, up, heights, across.ticks(5), text)
+    _bars(drawing, edges, counts, (across, up))
     for name, x, row in flags:
         y = top - LINE * (row + 0.6)
         drawing.line((x, y - LINE / 2), (x, bottom), "mark")
@@ -197,7 +187,7 @@ def _axes(
     drawing.text((0, LINE - 3), text.y, "label")
     drawing.y_axis(heights, up, (across.start, across.end))
     drawing.x_axis(x_ticks, across, up.start)
-    drawing.text((across.end, drawing.height - 2), text.x, "label", "end")
+    drawing.text((across.end, drawing.height - 4), text.x, "label", "end")
 
 
 def _diamond(
@@ -247,6 +237,19 @@ def _bins(drawn: NDArray[np.float64], others: Sequence[float]) -> tuple[list[flo
     # A value that should be an edge may be a bit under it in binary.
     places = np.floor((drawn - edges[0]) / step + 1e-6).astype(np.int64).clip(0, len(edges) - 2)
     return edges, np.bincount(places, minlength=len(edges) - 1)
+
+
+def _bars(
+    drawing: Drawing, edges: Sequence[float], counts: NDArray[np.int64], scales: tuple[Scale, Scale]
+) -> None:
+    """A bar for each bin that has values, at least one unit wide and high, with its count for the pointer."""
+    across, up = scales
+    width = edges[1] - edges[0]
+    for start, end, count in zip(edges, edges[1:], counts, strict=False):
+        if count:
+            left, top = across.at(start) + 0.5, min(up.at(count), up.start - 1)
+            size = (max(across.at(end) - left - 0.5, 1.0), up.start - top)
+            drawing.bar(left, top, size, f"{label(start, width)} to {label(end, width)}: {count}")
 
 
 def _room_for_flags(marks: Sequence[tuple[str, float]], limits: tuple[float, float], left: float) -> float:
