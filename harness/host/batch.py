@@ -1,33 +1,34 @@
 """Grades many submissions side by side: each core has a process that takes one after the other.
 
-A submission that cannot be graded, or that takes its process with it, does not stop the others.
+A submission that cannot be graded, or that takes its process with it, does not stop the others. What has its
+result already is not run again, so a batch that was ended goes on where it stood.
 """
 
 from __future__ import annotations
 
-import json
 import queue
-import subprocess
-import sys
 import threading
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Protocol
 
-from harness.host import batch_worker
+from harness.host.batch_process import BatchProcess
+from harness.host.batch_worker import Job
 from harness.host.cores import usable_cores
-from harness.host.errors import InterruptedGradingError, UsageError
-from harness.host.intake import IGNORED
+from harness.host.errors import HarnessError, InterruptedGradingError, StoreError
+from harness.host.keeping import key_of_path
+from harness.host.store.store import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
+    from collections.abc import Iterable
 
+    from harness.host.assignment import Assignment
+    from harness.host.handed_in import HandedIn
     from harness.host.session import Means
+    from harness.host.store.store import Graded, Place
 
-ARCHIVES = (".zip", ".tar.gz")
-TRIES = 2  # of a submission whose worker is lost
-SECONDS_TO_LEAVE = 30.0  # for a worker that has sandboxes to end
+TRIES = 2  # of a submission whose process is lost
+SECONDS_BETWEEN_LOOKS = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,204 +36,212 @@ class Result:
     """What came of one submission.
 
     Attributes:
-        name: of the submission, and of its report.
-        outcome: empty where it could not be graded, for which `fault` gives the reason and `fix` the remedy.
+        handed_in: which one.
+        seconds: what it took.
+        run: the id of its run; empty where it could not be graded, for which `fault` says why and `fix` what
+            to do.
+        before: whether it had its result before, and nothing was run.
+        set_aside: whether it took its process with it, again and again.
     """
 
-    name: str
-    seconds: float
+    handed_in: HandedIn
+    seconds: float = 0.0
+    run: str = ""
     outcome: str = ""
     points: float = 0.0
     max_points: float = 0.0
     fault: str = ""
     fix: str = ""
+    before: bool = False
+    set_aside: bool = False
 
 
-def find_submissions(folder: Path) -> dict[str, Path]:
-    """The submissions in a folder by name, in the names' order: its folders, and its archives.
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a batch works with.
 
-    Raises:
-        UsageError: there is no such folder or nothing in it, or two of them would have one report.
+    Attributes:
+        means: names the assignment and the reference.
+        place: of the store.
+        again: grade what has its result too, without counting attempts.
     """
-    if not folder.is_dir():
-        raise UsageError(f"there is no folder {folder}", "name the folder that holds the submissions")
-    found: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
-        if path.name.startswith(".") or path.name in IGNORED:
-            continue
-        suffix = next((suffix for suffix in ARCHIVES if path.name.endswith(suffix)), None)
-        if suffix is None and not path.is_dir():
-            continue
-        name = path.name.removesuffix(suffix or "")
-        if name in found:
-            raise UsageError(
-                f"{path} and {found[name]} would have one report, {name}.json", "rename or move one of them"
-            )
-        found[name] = path
-    if not found:
-        raise UsageError(
-            f"there is no submission in {folder}", "each is a folder, a .zip or a .tar.gz in that folder"
-        )
-    return found
+
+    assignment: Assignment
+    means: Means
+    place: Place
+    again: bool = False
 
 
-def workers_for(submissions: int, jobs: int | None, device: str) -> int:
-    """How many processes grade: as asked for, else one a core, and one alone for a GPU; never idle ones."""
-    wanted = jobs or (1 if device == "cuda" else len(usable_cores()))
-    return max(1, min(wanted, submissions))
+class Watcher(Protocol):
+    """Is told how a batch goes on, by one thread at a time."""
+
+    def begins(self, handed_in: HandedIn) -> None:
+        """A submission is run."""
+
+    def ends(self, result: Result) -> None:
+        """A submission has its result, or could not be graded."""
+
+    def note(self, text: str) -> None:
+        """Something that the user should know."""
+
+
+def workers_for(submissions: int, jobs: int | None, assignment: Assignment, device: str) -> int:
+    """How many processes grade: as asked for, else as many runs as the cores can hold; never idle ones.
+
+    One at a time where a GPU is used, since each run has the whole of it.
+    """
+    on_gpu = assignment.limits.gpu and device != "cpu" and device_is_gpu(device)
+    side_by_side = 1 if on_gpu else int(len(usable_cores()) // max(1.0, assignment.limits.cpus))
+    return max(1, min(jobs or side_by_side, submissions))
+
+
+def device_is_gpu(device: str) -> bool:
+    """Whether a run that asks for this device gets a GPU of this machine."""
+    from harness.host.sandbox import gpu  # noqa: PLC0415  it looks for a driver
+
+    return device == "cuda" or gpu.available()
 
 
 class Batch:
-    """One batch.
+    """One batch on this machine.
 
     Args:
-        submissions: by name; the report of each is ``NAME.json``.
-        means: what to grade with.
-        reports: an existing folder.
-        on_result: called with each result as it comes, by one thread at a time.
-        note: is told once of what workers note.
+        plan: what it works with.
+        handed_in: what to grade.
+        watcher: is told how it goes on.
     """
 
-    def __init__(
-        self,
-        submissions: dict[str, Path],
-        means: Means,
-        reports: Path,
-        on_result: Callable[[Result], None],
-        note: Callable[[str], None],
-    ) -> None:
-        self._means, self._reports = means, reports
-        self._on_result, self._note = on_result, note
-        self._waiting: queue.SimpleQueue[tuple[str, Path]] = queue.SimpleQueue()
-        for each in submissions.items():
+    def __init__(self, plan: Plan, handed_in: Iterable[HandedIn], watcher: Watcher) -> None:
+        self._plan, self._watcher = plan, watcher
+        self._waiting: queue.SimpleQueue[HandedIn] = queue.SimpleQueue()
+        for each in handed_in:
             self._waiting.put(each)
+        self._store = Store(plan.place)
         self._lock = threading.Lock()
         self._noted: set[str] = set()
-        self._workers: set[_Worker] = set()
+        self._processes: set[BatchProcess] = set()
         self._stopped = False
+        self._broken: StoreError | None = None
 
     def run(self, workers: int) -> None:
         """Grade all.
 
+        Args:
+            workers: processes.
+
         Raises:
-            InterruptedGradingError: Ctrl-C; reports that were written stay.
+            InterruptedGradingError: Ctrl-C; what has its result keeps it.
+            StoreError: results cannot be kept any more; those that were, are.
         """
-        threads = [threading.Thread(target=self._work, name="batch", daemon=True) for _ in range(workers)]
+        self._store.artifacts.sweep()
+        graded = self._store.graded(self._plan.assignment.id)
+        threads = [threading.Thread(target=self._work, args=[graded], daemon=True) for _ in range(workers)]
         try:
             for thread in threads:
                 thread.start()
             for thread in threads:
                 thread.join()
         except KeyboardInterrupt:
-            raise InterruptedGradingError("interrupted; the reports that were written stay") from None
+            raise InterruptedGradingError(
+                "interrupted; what was graded is kept", "start the same command again to go on"
+            ) from None
         finally:
             self._stop()
             for thread in threads:
                 thread.join()
+        if self._broken is not None:
+            raise self._broken
 
     def _stop(self) -> None:
         with self._lock:
             self._stopped = True
-            workers = list(self._workers)
-        for worker in workers:
-            worker.terminate()
+            processes = list(self._processes)
+        for process in processes:
+            process.terminate()
 
-    def _work(self) -> None:
-        worker: _Worker | None = None
+    def _work(self, graded: Graded) -> None:
+        process: BatchProcess | None = None
         try:
-            while (job := self._next()) is not None:
-                name, submission = job
-                for _ in range(TRIES):
-                    worker = worker or self._started()
-                    answer = worker.grade(submission, self._reports / f"{name}.json", self._means, self._tell)
-                    if answer is not None or self._stopped:
-                        break
-                    self._close(worker)
-                    worker = None
+            while (handed_in := self._next()) is not None:
+                result = before(self._plan, graded, handed_in)
+                if result is None:
+                    with self._lock:
+                        self._watcher.begins(handed_in)
+                    result, process = self._graded(handed_in, process)
                 if self._stopped:
                     return
-                with self._lock:
-                    self._on_result(Result(name, **(answer or _LOST)))
+                self._end(result)
+        except StoreError as error:
+            self._broken = error
+            self._stop()
         finally:
-            if worker is not None:
-                self._close(worker)
+            if process is not None:
+                self._close(process)
 
-    def _next(self) -> tuple[str, Path] | None:
+    def _graded(
+        self, handed_in: HandedIn, process: BatchProcess | None
+    ) -> tuple[Result, BatchProcess | None]:
+        """Have a process grade, another one where it is lost; it stays for the next."""
+        plan = self._plan
+        job = Job(handed_in.path, handed_in.student, handed_in.submitted, plan.means, plan.place, plan.again)
+        for _ in range(TRIES):
+            process = process or self._started()
+            answer = process.grade(job, self._tell)
+            if answer is not None:
+                if answer.pop("stops_all", False):
+                    raise StoreError(answer["fault"], answer["fix"])
+                return Result(handed_in, **answer), process
+            self._close(process)
+            process = None
+            if self._stopped:
+                break
+        return Result(handed_in, fault=LOST, fix=ALONE, set_aside=True), None
+
+    def _end(self, result: Result) -> None:
+        with self._lock:
+            if result.fault:
+                whose = result.handed_in
+                self._store.record_fault(
+                    self._plan.assignment.id, whose.student, whose.name, result.fault, result.fix
+                )
+            self._watcher.ends(result)
+
+    def _next(self) -> HandedIn | None:
         with suppress(queue.Empty):
             return None if self._stopped else self._waiting.get_nowait()
         return None
 
-    def _started(self) -> _Worker:
-        worker = _Worker()
+    def _started(self) -> BatchProcess:
+        process = BatchProcess()
         with self._lock:
-            self._workers.add(worker)
+            self._processes.add(process)
             if self._stopped:
-                worker.terminate()
-        return worker
+                process.terminate()
+        return process
 
-    def _close(self, worker: _Worker) -> None:
-        worker.close()
+    def _close(self, process: BatchProcess) -> None:
+        process.close()
         with self._lock:
-            self._workers.discard(worker)
+            self._processes.discard(process)
 
     def _tell(self, text: str) -> None:
         with self._lock:
             if text not in self._noted:
                 self._noted.add(text)
-                self._note(text)
+                self._watcher.note(text)
 
 
-_LOST = {
-    "seconds": 0.0,
-    "fault": f"the process that graded it died, {TRIES} times",
-    "fix": "grade it alone to see why: harness grade SUBMISSION",
-}
+LOST = f"the process that graded it died, {TRIES} times: it is set aside"
+ALONE = "grade it alone to see why: harness grade SUBMISSION"
 
 
-class _Worker:
-    """One process of `batch_worker`."""
-
-    def __init__(self) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", batch_worker.__name__],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            encoding="utf-8",
-            start_new_session=True,  # Ctrl-C is this process's to pass on
-        )
-
-    def grade(
-        self, submission: Path, report: Path, means: Means, tell: Callable[[str], None]
-    ) -> dict[str, Any] | None:
-        """Have a submission graded; None if the worker is gone."""
-        stdin, stdout = self._process.stdin, self._process.stdout
-        assert stdin is not None and stdout is not None  # noqa: S101, PT018  narrows the types: both are pipes
-        try:
-            stdin.write(batch_worker.job_line(submission, report, means))
-            stdin.flush()
-        except OSError:
-            return None
-        for line in stdout:
-            message: dict[str, Any] = json.loads(line)
-            kind = message.pop("kind")
-            if kind == batch_worker.ANSWER:
-                return message
-            tell(message["text"])
+def before(plan: Plan, graded: Graded, handed_in: HandedIn) -> Result | None:
+    """The result that a submission has already, or that it can have none; None: it is to be graded."""
+    if plan.again:
         return None
-
-    def terminate(self) -> None:
-        """Have it end its sandboxes and leave, whatever it does."""
-        self._process.terminate()
-
-    def close(self) -> None:
-        """Let it leave, and wait until it has."""
-        for pipe in (self._process.stdin, self._process.stdout):
-            if pipe is not None:
-                with suppress(OSError):
-                    pipe.close()
-        try:
-            self._process.wait(SECONDS_TO_LEAVE)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+    try:
+        key = key_of_path(plan.assignment, handed_in.path)
+    except HarnessError as error:
+        return Result(handed_in, fault=error.message, fix=error.fix)
+    run = graded.run_of(handed_in.student, key, handed_in.submitted)
+    return None if run is None else replace(Result(handed_in), run=run, before=True)

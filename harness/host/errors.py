@@ -5,6 +5,7 @@
     └── MachineError          this machine could not grade; exit status 3, no grade is stored
         ├── InterruptedGradingError    somebody ended it
         ├── SandboxError      a sandbox did not start, broke, or could not be ended
+        ├── StoreError        results could not be kept or read
         └── WallError         a wall could not be raised, so nothing was run
 
 `InvalidSubmissionError` stands apart: it is the student's, and becomes the outcome ``invalid_submission``.
@@ -45,6 +46,10 @@ class InterruptedGradingError(MachineError):
 
 class SandboxError(MachineError):
     """A sandbox did not start, broke, or could not be ended."""
+
+
+class StoreError(MachineError):
+    """Results could not be kept or read: what was kept before is whole."""
 
 
 class WallError(MachineError):

@@ -21,6 +21,21 @@ if TYPE_CHECKING:
     from harness.host.report.live import Progress
 
 
+@dataclass(frozen=True, slots=True)
+class Graded:
+    """What came of a grading, and what it was made of.
+
+    Attributes:
+        submission: what was handed in; None where it could not be read.
+        reference: the folder of the hidden answers; it need not exist.
+    """
+
+    report: Report
+    submission: Submission | None
+    assignment: Assignment
+    reference: Path
+
+
 @dataclass(slots=True)
 class Grading:
     """One grading session.
@@ -29,6 +44,7 @@ class Grading:
         submission: the folder or archive, as it was named.
         runtime: of the Docker engine; None: the assignment's, or the engine's own.
         student: whose attempt it is, where the assignment caps them; empty: the submission's name.
+        counted: whether it is one of the student's attempts, where the assignment caps them.
         machine: what is kept from one session to the next; without it, the session has one of its own.
         submitted: what was read of it, once it ran; None if it could not be read.
         give_back: makes the counted attempt cost nothing, for what is no fault of the student's.
@@ -41,6 +57,7 @@ class Grading:
     device: str
     progress: Progress
     student: str = ""
+    counted: bool = True
     runtime: str | None = None
     machine: Machine | None = None
     submitted: Submission | None = None
@@ -91,7 +108,7 @@ class Grading:
     def _counted(self) -> Iterator[None]:
         """Count the attempt where the assignment caps them and the reference is here."""
         per_day = self.assignment.attempts_per_day
-        if per_day is None or not self.has_reference:
+        if per_day is None or not self.has_reference or not self.counted:
             yield
             return
         from harness.host.attempts import FILE, Attempts, zone_of_days  # noqa: PLC0415  only where there is a cap
@@ -115,14 +132,30 @@ class Grading:
             )
         return "cpu"
 
-    def report(self, checks: tuple[Check, ...]) -> Report:
-        """Everything that is shown of the run, given what the checks said of it."""
-        return Report(
-            assignment=self.assignment.id,
-            title=self.assignment.title,
-            submission_name=self.submitted.name if self.submitted else self.submission.name,
-            submission_sha256=self.submitted.sha256 if self.submitted else "",
-            run=self.finished_run(),
-            checks=checks,
-            seconds_limit=self.assignment.limits.train_seconds,
-        )
+    def graded(self, checks: tuple[Check, ...]) -> Graded:
+        """What came of it, given what the checks said of the run."""
+        report = report_of(self.assignment, self.submission, self.submitted, self.finished_run(), checks)
+        return Graded(report, self.submitted, self.assignment, self.reference)
+
+
+def report_of(
+    assignment: Assignment, path: Path, submission: Submission | None, run: Run, checks: tuple[Check, ...]
+) -> Report:
+    """Everything that is shown of a run.
+
+    Args:
+        assignment: what it was graded by.
+        path: the folder or archive, as it was named.
+        submission: what was read of it; None if it could not be.
+        run: what became of it.
+        checks: what they said of it.
+    """
+    return Report(
+        assignment=assignment.id,
+        title=assignment.title,
+        submission_name=submission.name if submission else path.name,
+        submission_sha256=submission.sha256 if submission else "",
+        run=run,
+        checks=checks,
+        seconds_limit=assignment.limits.train_seconds,
+    )

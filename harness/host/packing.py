@@ -1,4 +1,4 @@
-"""Packs a submission that was read into one byte string, the same for the same files, and reads it again."""
+"""Packs a submission that was read into one byte string, the same for the same files, and takes it apart."""
 
 from __future__ import annotations
 
@@ -27,3 +27,9 @@ def pack(files: Mapping[str, bytes]) -> bytes:
             member.compress_type = zipfile.ZIP_DEFLATED
             archive.writestr(member, content)
     return packed.getvalue()
+
+
+def unpack(packed: bytes) -> dict[str, bytes]:
+    """The files that `pack` packed; only what it returned is taken apart, never an archive of a student's."""
+    with zipfile.ZipFile(io.BytesIO(packed)) as archive:
+        return {member.filename: archive.read(member) for member in archive.infolist()}

@@ -17,8 +17,7 @@ from harness.host.errors import HarnessError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from harness.host.grading import Grading
-    from harness.host.records import Report
+    from harness.host.grading import Graded, Grading
 
 NO_SUBMISSION = "this check grades a submission: pytest assignments/ID --submission DIR"
 
@@ -31,8 +30,8 @@ def grading_of(config: pytest.Config) -> Grading:
     return config.stash[GRADING]
 
 
-def report_of(config: pytest.Config) -> Report:
-    """The report of a session that ran its submission.
+def graded_by(config: pytest.Config) -> Graded:
+    """What came of a session that ran its submission.
 
     Raises:
         HarnessError: the checks came to no verdict; the attempt costs nothing.
@@ -45,7 +44,7 @@ def report_of(config: pytest.Config) -> Report:
     except HarnessError:
         grading.give_back()
         raise
-    return grading.report(checks)
+    return grading.graded(checks)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -191,7 +190,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     from harness.host.report.terminal import render  # noqa: PLC0415  likewise
 
     try:
-        report = report_of(config)
+        report = graded_by(config).report
     except HarnessError as error:
         terminalreporter.write_line(_told(error), red=True)
         return

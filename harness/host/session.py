@@ -20,7 +20,7 @@ from harness.host.errors import (
     MachineError,
     UsageError,
 )
-from harness.host.pytest_plugin import FAULT, GRADING, report_of
+from harness.host.pytest_plugin import FAULT, GRADING, graded_by
 from harness.host.report.live import progress_for
 from harness.host.submission import load_submission
 
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from harness.host.grading import Graded
     from harness.host.machine import Machine
-    from harness.host.records import Report
 
 LAST_LINES = 30
 UNNEEDED = (  # each would cost time at every check
@@ -79,8 +79,14 @@ class Means:
 
 
 def grade_submission(
-    submission: Path, means: Means, console: Console, machine: Machine, student: str | None = None
-) -> Report:
+    submission: Path,
+    means: Means,
+    console: Console,
+    machine: Machine,
+    student: str | None = None,
+    *,
+    counted: bool = True,
+) -> Graded:
     """Run pytest over the assignment's checks, with its own output set aside.
 
     Args:
@@ -89,17 +95,18 @@ def grade_submission(
         console: where live progress goes.
         machine: what is kept from one session to the next.
         student: whose attempt it is, where the assignment caps them; None: the submission's name.
+        counted: whether it is an attempt.
 
     Raises:
         HarnessError: what stopped the session.
     """
     folder = assignment_folder(submission, means.assignment)
     machine.cores.reserve(1)  # who has to wait does it now, and costs the others nothing meanwhile
-    session = GradingSession(console, machine)
+    session = GradingSession(console, machine, counted=counted)
     asked = ["--submission", str(submission.absolute()), *means.arguments()]
     if student is not None:
         asked.append(f"--student={student}")
-    return session.report(run_quietly(folder, session, *asked))
+    return session.graded(run_quietly(folder, session, *asked))
 
 
 def run_quietly(folder: Path, plugin: QuietSession, *arguments: str) -> int:
@@ -240,11 +247,12 @@ class GradingSession(QuietSession):
     Args:
         console: where live progress goes.
         machine: what is kept from one session to the next.
+        counted: whether it is one of the student's attempts.
     """
 
-    def __init__(self, console: Console, machine: Machine) -> None:
+    def __init__(self, console: Console, machine: Machine, *, counted: bool) -> None:
         super().__init__()
-        self._console, self._machine = console, machine
+        self._console, self._machine, self._counted = console, machine, counted
         self._config: pytest.Config | None = None
 
     @pytest.hookimpl(trylast=True)
@@ -255,9 +263,10 @@ class GradingSession(QuietSession):
         if GRADING in config.stash:
             config.stash[GRADING].progress = progress_for(self._console)
             config.stash[GRADING].machine = self._machine
+            config.stash[GRADING].counted = self._counted
 
-    def report(self, status: int) -> Report:
-        """The session's report.
+    def graded(self, status: int) -> Graded:
+        """What came of the session.
 
         Args:
             status: pytest's exit status.
@@ -270,7 +279,7 @@ class GradingSession(QuietSession):
             raise config.stash[FAULT]
         self.raise_for_collection()
         if config is not None and GRADING in config.stash and config.stash[GRADING].run is not None:
-            return report_of(config)
+            return graded_by(config)
         if status == pytest.ExitCode.INTERRUPTED:
             raise InterruptedGradingError("interrupted; nothing was graded")
         raise self.breakdown(status)

@@ -61,12 +61,26 @@ def load_submission(path: Path, *, max_bytes: int) -> Submission:
         )
     for required in (MODEL, CONFIG):
         _require(required, intake)
+    return submission_of(_name(path), intake.files, path)
+
+
+def submission_of(name: str, files: Mapping[str, bytes], source: Path) -> Submission:
+    """The record of files that were read.
+
+    Args:
+        name: of the submission.
+        files: path inside it, with forward slashes, to content; `CONFIG` among them.
+        source: where they came from.
+
+    Raises:
+        InvalidSubmissionError: the config is no TOML that can be taken.
+    """
     return Submission(
-        name=_name(path),
-        sha256=_digest(intake.files),
-        files=dict(sorted(intake.files.items())),
-        config=_parse(intake.files[CONFIG]),
-        source=path,
+        name=name,
+        sha256=_digest(files),
+        files=dict(sorted(files.items())),
+        config=_parse(files[CONFIG]),
+        source=source,
     )
 
 

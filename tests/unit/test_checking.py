@@ -236,7 +236,7 @@ def grade(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Repo
     def graded(folder: Path, submission: Path = GOOD, predict: Play = predict_well) -> Report:
         monkeypatch.chdir(folder)
         with Stage(tmp_path, predict) as machine:
-            return grade_submission(submission, MEANS, Console(), machine)
+            return grade_submission(submission, MEANS, Console(), machine).report
 
     return graded
 

@@ -17,7 +17,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from harness.host.assignment import Assignment
-from harness.host.cli import _show_fault
+from harness.host.commands.options import show_fault
 from harness.host.errors import UsageError
 from harness.host.leaderboard import leaderboard
 from harness.host.records import Check, Environment, Place, Report
@@ -266,7 +266,7 @@ def test_a_leaderboard_on_a_terminal_has_one_line(board: Callable[[str], str], h
 
 def test_a_fault_of_the_command_is_inert(hostile: str, capsys: pytest.CaptureFixture[str]) -> None:
     """A message and a fix that quote a name act on no terminal and no CI system."""
-    _show_fault(UsageError(f"{hostile} cannot be read", f"rename {hostile}"))
+    show_fault(UsageError(f"{hostile} cannot be read", f"rename {hostile}"))
     shown = capsys.readouterr().err
     assert_inert(shown)
     assert shown.startswith("error: ")

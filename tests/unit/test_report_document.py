@@ -234,10 +234,10 @@ def test_a_folder_in_the_files_place_is_named(tmp_path: Path) -> None:
     assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
 
 
-@pytest.mark.parametrize("name", ["feedback.html", "feedback", "feedback.json.gz"])
-def test_feedback_has_two_forms(report_with: Callable[..., Report], tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize("name", ["feedback.pdf", "feedback", "feedback.json.gz"])
+def test_feedback_has_three_forms(report_with: Callable[..., Report], tmp_path: Path, name: str) -> None:
     """Any other ending is refused with the ones that there are."""
-    with pytest.raises(UsageError, match=r"\.json or \.md"):
+    with pytest.raises(UsageError, match=r"\.json or \.md or \.html"):
         write_feedback(report_with(), tmp_path / name)
     assert not list(tmp_path.iterdir())
 

@@ -1,86 +1,135 @@
-"""A batch as lines of text: one for each result as it comes, and what came of all."""
+"""Shows how a batch goes on: a live view on a terminal, else one line for each result as it comes."""
 
 from __future__ import annotations
 
 import time
-from collections import Counter
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Self
 
-from harness.host.report.figures import duration
-from harness.host.report.text import printable, printable_text
+from rich.console import Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from harness.host.report.figures import duration, stopwatch
+from harness.host.report.tally import BEFORE, GRADED, kind_of, line_of
+from harness.host.report.text import encodable, printable, printable_text
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from types import TracebackType
 
+    from rich.console import Console, RenderableType
 
-class Outcome(Protocol):
-    """What is shown of one submission."""
+    from harness.host.report.tally import Named, Outcome, Tally
 
-    @property
-    def name(self) -> str:
-        """Of the submission."""
-
-    @property
-    def seconds(self) -> float:
-        """What it took."""
-
-    @property
-    def outcome(self) -> str:
-        """Empty where it could not be graded."""
-
-    @property
-    def points(self) -> float:
-        """What it earned."""
-
-    @property
-    def max_points(self) -> float:
-        """What there was to earn."""
-
-    @property
-    def fault(self) -> str:
-        """Why it could not be graded."""
-
-    @property
-    def fix(self) -> str:
-        """What to do about that."""
+_REFRESHES_PER_SECOND = 4
+_BAR = 30
 
 
 class Lines:
-    """Counts what comes.
+    """Writes a line for each result; for files and CI.
 
     Args:
-        total: submissions in the batch.
+        tally: counts them.
+        console: where lines go.
     """
 
-    def __init__(self, total: int) -> None:
-        self._total = total
-        self._outcomes: Counter[str] = Counter()
-        self._started = time.monotonic()
+    def __init__(self, tally: Tally, console: Console) -> None:
+        self._tally, self._console = tally, console
 
-    @property
-    def not_graded(self) -> int:
-        """How many could not be graded."""
-        return self._outcomes[""]
+    def begins(self, handed_in: Named) -> None:
+        """Nothing is shown before there is a result."""
 
-    def of(self, result: Outcome) -> str:
-        """The line of one more result; a fault has a second one."""
-        self._outcomes[result.outcome] += 1
-        done = f"{self._outcomes.total():>{len(str(self._total))}}/{self._total}"
-        name = printable(result.name)
-        if not result.outcome:
-            fix = f"\n    fix: {printable_text(result.fix)}" if result.fix else ""
-            return f"{done}  {name}: not graded: {printable_text(result.fault)}{fix}"
-        points = f"{result.points:g} of {result.max_points:g} points"
-        return f"{done}  {name}: {result.outcome}, {points}, {result.seconds:.1f} s"
+    def ends(self, result: Outcome) -> None:
+        """Write the result's line; those that were graded before are only counted."""
+        self._tally.add(result)
+        if not result.before:
+            done = f"{self._tally.done:>{len(str(self._tally.total))}}/{self._tally.total}"
+            self.note(f"{done}  {line_of(result)}")
 
-    def summary(self, reports: Path) -> str:
-        """How many ended how, how fast, and where to go on."""
-        done = self._outcomes.total()
-        seconds = time.monotonic() - self._started
-        rate = f", {60 * done / seconds:.0f} a minute" if done else ""
-        counts = ", ".join(f"{count} {name or 'not graded'}" for name, count in self._outcomes.most_common())
-        left = f", {self._total - done} left undone" if done < self._total else ""
-        return (
-            f"{done} of {self._total} submissions in {duration(seconds)}{rate}: {counts or 'none'}{left}\n"
-            f"reports: {reports}"
+    def note(self, text: str) -> None:
+        """Write a line of its own."""
+        say(self._console, printable_text(text))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        pass
+
+
+class View(Lines):
+    """Shows what is done, what runs, and when it will be over; what did not go well has a line above.
+
+    Args:
+        tally: counts the results.
+        console: a terminal.
+    """
+
+    def __init__(self, tally: Tally, console: Console) -> None:
+        super().__init__(tally, console)
+        self._running: dict[str, float] = {}
+        self._live = Live(
+            get_renderable=self._shown,
+            console=console,
+            refresh_per_second=_REFRESHES_PER_SECOND,
+            transient=True,
         )
+
+    def begins(self, handed_in: Named) -> None:
+        """Show it among those that run."""
+        self._running[handed_in.name] = time.monotonic()
+
+    def ends(self, result: Outcome) -> None:
+        """Count it, and write its line if it did not go well."""
+        self._running.pop(result.handed_in.name, None)
+        self._tally.add(result)
+        if kind_of(result) not in {GRADED, BEFORE}:
+            self.note(line_of(result))
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._live.stop()
+
+    def _shown(self) -> RenderableType:
+        tally, now = self._tally, time.monotonic()
+        left = tally.seconds_left()
+        until = f"about {stopwatch(left)} left" if left is not None and tally.done < tally.total else ""
+        head = Table.grid(padding=(0, 2))
+        head.add_row(
+            ProgressBar(total=tally.total, completed=tally.done, width=_BAR),
+            f"{tally.done} of {tally.total}",
+            stopwatch(tally.seconds),
+            until,
+        )
+        counts = "   ".join(f"{count} {kind}" for kind, count in tally.outcomes.most_common())
+        running = sorted(self._running.items(), key=lambda each: each[1])
+        lines = [
+            Text(counts),
+            *(self._line("runs", name, now - since) for name, since in running),
+            *(self._line("slowest", name, seconds) for seconds, name in reversed(tally.slowest)),
+        ]
+        return Group(head, *lines)
+
+    def _line(self, label: str, name: str, seconds: float) -> Text:
+        shown = encodable(printable(name), self._console.encoding)
+        text = Text(f"  {label:<8} {duration(seconds):>12}  ", style="dim", no_wrap=True, overflow="ellipsis")
+        return text.append(shown, style="default")
+
+
+def watcher_for(tally: Tally, console: Console) -> Lines:
+    """The view that suits a console."""
+    live = console.is_terminal and not console.is_dumb_terminal
+    return View(tally, console) if live else Lines(tally, console)
+
+
+def say(console: Console, text: str) -> None:
+    """Write lines as they are, whatever the console's width and encoding."""
+    console.print(Text(encodable(text, console.encoding)), soft_wrap=True)

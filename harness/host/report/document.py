@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from harness.host.records import Check, Report, Run
 
-FEEDBACK_ENDINGS = (".json", ".md")
+FEEDBACK_ENDINGS = (".json", ".md", ".html")
 # Sums of decimal fractions carry dust in the last binary digits.
 _POINTS_DIGITS = 6
 _NUMBER = r"(?:-?[0-9][0-9.e+-]*|null)"
@@ -102,7 +102,7 @@ def write_json(document: Mapping[str, Any], path: Path) -> None:
 
 
 def write_feedback(report: Report, path: Path) -> None:
-    """Write the student's document as JSON (``.json``) or Markdown (``.md``).
+    """Write the student's document as JSON (``.json``), Markdown (``.md``) or a page (``.html``).
 
     Raises:
         UsageError: the file's name ends otherwise, or it cannot be written.
@@ -113,6 +113,10 @@ def write_feedback(report: Report, path: Path) -> None:
             write_json(document.model_dump(mode="json", by_alias=True), path)
         case ".md":
             write_atomically(to_markdown(document), path)
+        case ".html":
+            from harness.host.report.html.run_page import run_page  # noqa: PLC0415  Jinja, only for a page
+
+            write_atomically(run_page(document, report.title, report.run.log), path)
         case _:
             allowed = " or ".join(FEEDBACK_ENDINGS)
             raise UsageError(

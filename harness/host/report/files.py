@@ -1,4 +1,4 @@
-"""Writes a report's files: whole or not at all, and never over something that is not a plain file."""
+"""Writes files: whole or not at all, and never over something that is not a plain file."""
 
 from __future__ import annotations
 
@@ -23,7 +23,11 @@ def write_atomically(text: str, path: Path) -> None:
         UsageError: the folder does not exist or cannot be written to.
         MachineError: the disk is full.
     """
-    data = text.encode()
+    write_bytes_atomically(text.encode(), path)
+
+
+def write_bytes_atomically(data: bytes, path: Path) -> None:
+    """Write bytes as `write_atomically` does text; it raises the same."""
     try:
         if _is_replaceable(path):
             _replace(path, data)

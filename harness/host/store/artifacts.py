@@ -10,7 +10,7 @@ import secrets
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from harness.host.errors import MachineError
+from harness.host.errors import StoreError
 from harness.host.sandbox.owner import Owner
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class Artifacts:
             Its SHA-256 in hexadecimal digits.
 
         Raises:
-            MachineError: it cannot be written; nothing of it is left.
+            StoreError: it cannot be written; nothing of it is left.
         """
         digest = hashlib.sha256(content).hexdigest()
         path = self._path(digest)
@@ -47,7 +47,7 @@ class Artifacts:
         try:
             self._write(content, path)
         except OSError as error:
-            raise MachineError(
+            raise StoreError(
                 f"the artifact {path} cannot be written: {error.strerror}",
                 "free some space, or make the folder writable, and start the command again",
             ) from error
@@ -57,7 +57,7 @@ class Artifacts:
         """What was kept under a digest.
 
         Raises:
-            MachineError: it is gone, or its content has changed.
+            StoreError: it is gone, or its content has changed.
             ValueError: that is no digest.
         """
         if not _DIGEST.fullmatch(digest):
@@ -67,9 +67,9 @@ class Artifacts:
         try:
             content = path.read_bytes()
         except OSError as error:
-            raise MachineError(f"the artifact {path} cannot be read: {error.strerror}", fix) from error
+            raise StoreError(f"the artifact {path} cannot be read: {error.strerror}", fix) from error
         if hashlib.sha256(content).hexdigest() != digest:
-            raise MachineError(f"the artifact {path} is not what was written", fix)
+            raise StoreError(f"the artifact {path} is not what was written", fix)
         return content
 
     def sweep(self) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import URL, NullPool, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
-from harness.host.errors import MachineError, UsageError
+from harness.host.errors import StoreError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,7 +55,7 @@ class Database:
         """A transaction that sees one state of the database.
 
         Raises:
-            MachineError: the database cannot be read.
+            StoreError: the database cannot be read.
         """
         with self._faults_of_machine(), self._engine.begin() as connection:
             yield connection
@@ -65,7 +65,7 @@ class Database:
         """A transaction that is kept if the block ends well.
 
         Raises:
-            MachineError: the database cannot be written to.
+            StoreError: the database cannot be written to.
         """
         with self._faults_of_machine(), self._engine.connect() as connection:
             writer = connection.execution_options(**{_WRITES: True})
@@ -78,7 +78,7 @@ class Database:
             yield
         except (SQLAlchemyError, OSError) as error:
             reason = str(getattr(error, "orig", None) or error).strip()
-            raise MachineError(f"{self._what} {self.name}: {reason}", _fix(reason)) from error
+            raise StoreError(f"{self._what} {self.name}: {reason}", _fix(reason)) from error
 
 
 def _fix(reason: str) -> str:

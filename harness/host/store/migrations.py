@@ -54,7 +54,7 @@ def migrate(database: Database, steps: Sequence[Callable[[Connection], None]] = 
 
     Raises:
         UsageError: it was made by a later harness.
-        MachineError: it cannot be read or written to.
+        StoreError: it cannot be read or written to.
     """
     with database.reading() as connection:
         if _version(connection) == len(steps):

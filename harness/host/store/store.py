@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import func, insert, select, text
+from sqlalchemy import func, insert, make_url, select, text
 
 from harness.host.errors import UsageError
 from harness.host.identity import config_digest, harness_version
@@ -34,12 +34,13 @@ from harness.host.store.tables import CHOICES, CURVES, FAULTS, PRIVATE_SCORES, R
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from sqlalchemy import URL, Connection, RowMapping
+    from sqlalchemy import Connection, RowMapping
 
     from harness.host.records import Report, Submission
 
-DATABASE = "results/runs.sqlite"  # under the course's root
-ARTIFACTS = "artifacts"  # beside a database that is a file, else under the course's results/
+RESULTS = "results"  # under the course's root
+DATABASE = f"{RESULTS}/runs.sqlite"
+ARTIFACTS = "artifacts"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SHORTEST_PREFIX = 4
 
@@ -52,6 +53,19 @@ def microseconds(moment: datetime) -> int:
 def moment(microseconds_: int) -> datetime:
     """What `microseconds` was made from, in UTC."""
     return _EPOCH + timedelta(microseconds=microseconds_)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a store is.
+
+    Attributes:
+        url: of the database, with its password if it has one: not to be shown.
+        artifacts: the folder of what runs are made of.
+    """
+
+    url: str
+    artifacts: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,17 +140,16 @@ class Store:
     """The results of a course.
 
     Args:
-        url: of the database, which is made, with its folder, where it is a file and not there.
-        artifacts: the folder of what runs are made of.
+        place: where it is; a database that is a file is made, with its folder, where it is not there.
 
     Raises:
         UsageError: the URL is not known here, or the database is that of a later harness.
-        MachineError: the database cannot be opened.
+        StoreError: the database cannot be opened.
     """
 
-    def __init__(self, url: URL, artifacts: Path) -> None:
-        self.database = Database(url, "the store of results")
-        self.artifacts = Artifacts(artifacts)
+    def __init__(self, place: Place) -> None:
+        self.database = Database(make_url(place.url), "the store of results")
+        self.artifacts = Artifacts(place.artifacts)
         if self.database.is_sqlite:
             with suppress(OSError):  # which the database says better
                 Path(self.database.name).parent.mkdir(parents=True, exist_ok=True)
@@ -144,7 +157,7 @@ class Store:
 
     def record(
         self, hand_in: HandIn, report: Report, submission: Submission | None, *, again: bool = False
-    ) -> bool:
+    ) -> str:
         """Add a result, unless the same work has one.
 
         Args:
@@ -154,10 +167,10 @@ class Store:
             again: add it although there is one.
 
         Returns:
-            Whether it was added.
+            The id of the run that is the result now.
 
         Raises:
-            MachineError: it could not be stored, and nothing of it was.
+            StoreError: it could not be stored, and nothing of it was.
         """
         row = run_row(report) | self._artifacts_of(report, submission)
         row |= {
@@ -171,24 +184,29 @@ class Store:
         with self.database.writing() as connection:
             _one_at_a_time(connection, f"{hand_in.assignment} {hand_in.student}")
             graded = _graded(connection, hand_in.assignment, hand_in.student)
-            if not again and graded.run_of(hand_in.student, hand_in.key, hand_in.submitted):
-                return False
+            earlier = graded.run_of(hand_in.student, hand_in.key, hand_in.submitted)
+            if earlier is not None and not again:
+                return earlier
+            row["replaces"] = _replaced(connection, row)
             number = connection.execute(insert(RUNS).returning(RUNS.c.number), row).scalar_one()
             if report.run.epochs:
                 connection.execute(insert(CURVES), {"run": number, **curve_row(report.run)})
             _add_score(connection, number, report, hand_in.scored_by)
-        return True
+        return report.run.run_id
 
-    def record_score(self, number: int, report: Report, scored_by: str) -> None:
-        """Add a newer score of a run, which counts from now on.
+    def record_scores(self, reports: Mapping[int, Report], scored_by: str) -> None:
+        """Add newer scores of runs, which count from now on: all of them or none.
 
         Args:
-            number: of the run.
-            report: with its new score, baselines and checks.
+            reports: with their new scores, baselines and checks, by the numbers of the runs.
             scored_by: `harness.host.identity.score_digest`.
+
+        Raises:
+            StoreError: they could not be stored.
         """
         with self.database.writing() as connection:
-            _add_score(connection, number, report, scored_by)
+            for number, report in reports.items():
+                _add_score(connection, number, report, scored_by)
 
     def record_fault(self, assignment: str, student: str, submission: str, message: str, fix: str) -> None:
         """Keep why a submission could not be graded."""
@@ -266,8 +284,8 @@ class Store:
         return {**columns, "config_sha256": config}
 
 
-def open_store(named: str | None, artifacts: Path | None, root: Path) -> Store:
-    """The store that a command works with.
+def place_of(named: str | None, artifacts: Path | None, root: Path) -> Place:
+    """Where the store is that a command works with.
 
     Args:
         named: the database's URL or path; None: ``results/runs.sqlite`` in `root`.
@@ -275,14 +293,14 @@ def open_store(named: str | None, artifacts: Path | None, root: Path) -> Store:
         root: the course's folder, which holds ``assignments/``.
 
     Raises:
-        UsageError: see `Store`.
-        MachineError: likewise.
+        UsageError: the URL cannot be read.
     """
     url = url_of(named) if named else url_of(root / DATABASE)
-    if artifacts is None:
-        is_file = url.get_backend_name() == "sqlite"
-        artifacts = (Path(url.database or "").absolute().parent if is_file else root / "results") / ARTIFACTS
-    return Store(url, artifacts)
+    home = root / RESULTS
+    if url.get_backend_name() == "sqlite":
+        file = Path(url.database or "").absolute()
+        url, home = url.set(database=str(file)), file.parent
+    return Place(url.render_as_string(hide_password=False), (artifacts or home / ARTIFACTS).absolute())
 
 
 def _add_score(connection: Connection, number: int, report: Report, scored_by: str) -> None:
@@ -300,6 +318,14 @@ def _graded(connection: Connection, assignment: str, student: str | None) -> Gra
     if student is not None:
         query = query.where(RUNS.c.student == storable(student))
     return Graded([tuple(row) for row in connection.execute(query)])
+
+
+def _replaced(connection: Connection, row: Mapping[str, Any]) -> int | None:
+    """The number of the newest run of the same hand-in, which was run again since."""
+    same = ("assignment", "student", "submission_sha256", "submitted")
+    query = select(func.max(RUNS.c.number)).where(*(RUNS.c[name] == row[name] for name in same))
+    number: int | None = connection.execute(query).scalar_one()
+    return number
 
 
 def _one_at_a_time(connection: Connection, what: str) -> None:

@@ -47,6 +47,7 @@ RUNS = Table(
     METADATA,
     Column("number", _NUMBER, primary_key=True),
     Column("id", String, nullable=False, unique=True),
+    Column("replaces", _NUMBER),  # an earlier run of what was handed in once; null: none
     Column("assignment", String, nullable=False),
     Column("title", String, nullable=False),
     Column("student", String, nullable=False),
@@ -88,7 +89,8 @@ RUNS = Table(
     Column("weights", String),
     Column("test_predictions", String),
     Column("valid_predictions", String),
-    Index("runs_by_student", "assignment", "student", "key"),
+    Index("runs_by_student", "assignment", "student", "submission_sha256"),
+    Index("runs_by_replaced", "replaces"),
 )
 
 CURVES = Table(

@@ -1,0 +1,164 @@
+"""A batch whose sandboxes are elsewhere: a cluster runs submissions, this machine judges and keeps them.
+
+The checks are pytest's, which wants the main thread; so the cluster is driven by a thread of its own, and
+what comes back waits in a line for the checks.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from harness.host.batch import Result, before
+from harness.host.checking import Checkable, check_runs
+from harness.host.cluster.cluster import Cluster
+from harness.host.cluster.dispatch import Task
+from harness.host.errors import InterruptedGradingError, UsageError
+from harness.host.grade import Order
+from harness.host.grading import Graded, report_of
+from harness.host.keeping import keep
+from harness.host.store.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from harness.host.batch import Plan, Watcher
+    from harness.host.cluster.dispatch import Done
+    from harness.host.handed_in import HandedIn
+    from harness.host.records import Check
+
+SECONDS_TO_END = 60.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Arrived(Checkable):
+    """A run that came back."""
+
+    handed_in: HandedIn
+
+
+class ClusterBatch:
+    """One batch on a cluster.
+
+    Args:
+        plan: what it works with; the means' reference stays here.
+        handed_in: what to grade.
+        watcher: is told how it goes on.
+    """
+
+    def __init__(self, plan: Plan, handed_in: Iterable[HandedIn], watcher: Watcher) -> None:
+        self._plan, self._watcher = plan, watcher
+        self._waiting = {each.name: each for each in handed_in}
+        self._store = Store(plan.place)
+        self._arrived: queue.SimpleQueue[Done | Result | BaseException | None] = queue.SimpleQueue()
+        self._stop = threading.Event()
+
+    def run(self, address: str) -> None:
+        """Grade all.
+
+        Args:
+            address: of the cluster; see `Cluster`.
+
+        Raises:
+            InterruptedGradingError: Ctrl-C; what has its result keeps it.
+            HarnessError: the cluster is gone, or results cannot be kept; those that were, are.
+        """
+        assignment = self._plan.assignment
+        self._store.artifacts.sweep()
+        driver = threading.Thread(target=self._drive, args=(address,), daemon=True)
+        driver.start()
+        try:
+            check_runs(assignment, self._runs(), self._checked, has_reference=self._reference.is_dir())
+        except KeyboardInterrupt:
+            raise InterruptedGradingError(
+                "interrupted; what was graded is kept", "start the same command again to go on"
+            ) from None
+        finally:
+            self._stop.set()
+            driver.join(SECONDS_TO_END)
+
+    @property
+    def _reference(self) -> Path:
+        reference = self._plan.means.reference
+        if reference is None:
+            raise ValueError("a batch names its reference")
+        return reference
+
+    def _drive(self, address: str) -> None:
+        """Hand out what has no result, and put what comes back in line; its end is a None, or what broke."""
+        try:
+            with Cluster(address, self._watcher.note) as cluster:
+                cluster.run(self._tasks(), self._arrived.put, self._stop.is_set)
+        except BaseException as error:  # noqa: BLE001  raised again where the line is read
+            self._arrived.put(error)
+        else:
+            self._arrived.put(None)
+
+    def _tasks(self) -> Iterator[Task]:
+        plan = self._plan
+        graded = self._store.graded(plan.assignment.id)
+        for handed_in in self._waiting.values():
+            result = before(plan, graded, handed_in)
+            if result is not None:
+                self._arrived.put(result)
+                continue
+            self._watcher.begins(handed_in)
+            yield Task(handed_in.name, self._order(handed_in), plan.means.sandbox, plan.means.runtime)
+
+    def _order(self, handed_in: HandedIn) -> Order:
+        device, assignment = self._plan.means.device, self._plan.assignment
+        if device == "cuda" and not assignment.limits.gpu:
+            raise UsageError(
+                f"--device cuda was asked for, and {assignment.id} allows no GPU",
+                "use --device cpu, or set gpu = true under [limits] of assignment.toml",
+            )
+        on_gpu = device == "cuda"
+        return Order(assignment, handed_in.path, self._reference, "cuda" if on_gpu else "cpu", "")
+
+    def _runs(self) -> Iterator[_Arrived]:
+        """The runs to check, as they come; what has nothing to check is dealt with here."""
+        while (arrived := self._arrived.get()) is not None:
+            if isinstance(arrived, BaseException):
+                raise arrived
+            if isinstance(arrived, Result):
+                self._end(arrived)
+                continue
+            handed_in = self._waiting[arrived.task.name]
+            if arrived.graded is not None:
+                submission, run = arrived.graded
+                yield _Arrived(submission, run, handed_in)
+            else:
+                fault = arrived.fault
+                message, fix = (
+                    (fault.message, fault.fix) if fault is not None else ("it did not come back", "")
+                )
+                self._end(Result(handed_in, fault=message, fix=fix, set_aside=arrived.set_aside))
+
+    def _checked(self, arrived: Checkable, checks: tuple[Check, ...]) -> None:
+        if not isinstance(arrived, _Arrived):
+            raise TypeError(type(arrived))
+        plan, run, handed_in = self._plan, arrived.run, arrived.handed_in
+        report = report_of(plan.assignment, handed_in.path, arrived.submission, run, checks)
+        graded = Graded(report, arrived.submission, plan.assignment, self._reference)
+        kept = keep(self._store, graded, handed_in.student, handed_in.submitted, again=plan.again)
+        self._end(
+            Result(
+                handed_in,
+                seconds=run.runtime.total_seconds,
+                run=kept,
+                outcome=run.outcome.value,
+                points=report.points,
+                max_points=report.max_points,
+            )
+        )
+
+    def _end(self, result: Result) -> None:
+        whose = result.handed_in
+        if result.fault:
+            self._store.record_fault(
+                self._plan.assignment.id, whose.student, whose.name, result.fault, result.fix
+            )
+        self._watcher.ends(result)

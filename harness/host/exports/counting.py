@@ -1,0 +1,86 @@
+"""Reads from the store which run of each student counts for the grade, with all points it earned."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+from sqlalchemy import select
+
+from harness.host.late import days_late, final_points
+from harness.host.store.listing import chosen_runs, is_current, is_newest_score, replacements
+from harness.host.store.store import moment
+from harness.host.store.tables import PRIVATE_SCORES, RUNS, SCORES
+
+if TYPE_CHECKING:
+    from harness.host.assignment import Assignment
+    from harness.host.roster import Roster
+    from harness.host.store.store import Store
+
+_COLUMNS = {
+    "number": RUNS.c.number,
+    "run": RUNS.c.id,
+    "student": RUNS.c.student,
+    "outcome": RUNS.c.outcome,
+    "submitted": RUNS.c.submitted,
+    "public": SCORES.c.public,
+    "shown_points": SCORES.c.points,
+    "points": SCORES.c.points + PRIVATE_SCORES.c.points,
+    "max_points": SCORES.c.max_points + PRIVATE_SCORES.c.max_points,
+}
+
+
+def counting_runs(
+    store: Store, assignment: Assignment, selection: str, roster: Roster | None
+) -> pd.DataFrame:
+    """One run for each student who has any, whatever its outcome.
+
+    The best run is the one with the most points that students see, after what being late takes off; of equals
+    the better public score, then the earlier one. So it is never wrong to hand in once more.
+
+    Args:
+        store: where the runs are.
+        assignment: its deadline and ``[late]`` table say what being late takes off.
+        selection: ``best``; ``last``, which was handed in last; ``chosen`` by the student, else the best.
+        roster: has the extensions.
+
+    Returns:
+        A row for each student, with the columns that `final_grades` takes.
+    """
+    columns = [column.label(name) for name, column in _COLUMNS.items()]
+    tables = RUNS.join(SCORES, SCORES.c.run == RUNS.c.number).join(
+        PRIVATE_SCORES, PRIVATE_SCORES.c.score == SCORES.c.number
+    )
+    wanted = (RUNS.c.assignment == assignment.id, is_current(), is_newest_score())
+    with store.database.reading() as connection:
+        rows = connection.execute(select(*columns).select_from(tables).where(*wanted)).all()
+        choices = chosen_runs(connection, replacements(connection, assignment.id))
+    frame = pd.DataFrame(rows, columns=list(_COLUMNS))
+    if selection == "last":
+        ordered = frame.sort_values(["submitted", "number"], ascending=False)
+    else:
+        frame["chosen"] = frame["number"].map(choices).astype("float64")
+        frame["kept"] = [_after_lateness(row, assignment, roster) for row in frame.itertuples()]
+        by = {
+            "kept": False,
+            "public": assignment.metric.direction == "min",
+            "submitted": True,
+            "number": True,
+        }
+        if selection == "chosen":
+            by = {"chosen": False, **by}
+        ordered = frame.sort_values(list(by), ascending=list(by.values()), na_position="last")
+    counting = ordered.drop_duplicates("student").sort_values("student", ignore_index=True)
+    submitted = pd.to_datetime(counting["submitted"], unit="us", utc=True).astype("datetime64[us, UTC]")
+    shown = ["student", "points", "max_points", "submitted", "outcome", "run"]
+    return counting.assign(submitted=submitted)[shown]
+
+
+def _after_lateness(row: Any, assignment: Assignment, roster: Roster | None) -> float:  # noqa: ANN401  of pandas
+    deadline = assignment.deadline
+    if roster is not None:
+        deadline = roster.deadline_for(row.student, deadline)
+    if deadline is None or assignment.late is None:
+        return float(row.shown_points)
+    days = days_late(moment(row.submitted), deadline, assignment.late)
+    return final_points(row.shown_points, days, assignment.late)

@@ -1,0 +1,74 @@
+"""Keeps what was graded in the store, under what it was: whose, which work, and by which judgement."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from harness.host.errors import InvalidSubmissionError
+from harness.host.identity import run_digest, run_key, score_digest
+from harness.host.store.store import HandIn
+from harness.host.submission import load_submission
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from pathlib import Path
+
+    from harness.host.assignment import Assignment
+    from harness.host.grading import Graded
+    from harness.host.records import Submission
+    from harness.host.store.store import Store
+
+
+def keep(store: Store, graded: Graded, student: str, submitted: datetime, *, again: bool = False) -> str:
+    """Add a result to the store.
+
+    Args:
+        store: where it goes.
+        graded: the result, and what it was made of.
+        student: whose it is.
+        submitted: when it was handed in, with a time zone.
+        again: add it although the same work has a result.
+
+    Returns:
+        The id of the run that is the result of this work: this one, or one that was there before.
+
+    Raises:
+        StoreError: it could not be kept.
+        UsageError: a file of the assignment cannot be read.
+    """
+    assignment = graded.assignment
+    hand_in = HandIn(
+        assignment.id,
+        student,
+        submitted,
+        key_of(assignment, graded.submission, graded.report.run.message),
+        run_digest(assignment),
+        score_digest(assignment, graded.reference),
+    )
+    return store.record(hand_in, graded.report, graded.submission, again=again)
+
+
+def key_of(assignment: Assignment, submission: Submission | None, why: str) -> str:
+    """What all gradings of the same work have in common.
+
+    Args:
+        assignment: what it is graded by.
+        submission: what was handed in; None where it could not be read.
+        why: it could not be read.
+    """
+    if submission is None:
+        return run_key(run_digest(assignment), f"unreadable: {why}", {})
+    return run_key(run_digest(assignment), submission.sha256, submission.config)
+
+
+def key_of_path(assignment: Assignment, path: Path) -> str:
+    """`key_of` what lies at a path.
+
+    Raises:
+        UsageError: nothing is there, or a file of the assignment cannot be read.
+    """
+    try:
+        submission = load_submission(path, max_bytes=assignment.limits.submission_kb * 1024)
+    except InvalidSubmissionError as error:
+        return key_of(assignment, None, error.message)
+    return key_of(assignment, submission, "")
