@@ -1,4 +1,4 @@
-"""Tests that need a sandbox or a browser: skipped, with the reason, where it is not; failed where required.
+"""Tests that need a sandbox or a program: skipped, with the reason, where it is not; failed where required.
 
 ``HARNESS_REQUIRE=docker,bubblewrap`` names what must work on this machine, so that a machine that is meant to
 test a backend cannot pass by testing nothing.
@@ -17,6 +17,8 @@ from hypothesis import settings
 
 from harness.host.backends import engine_configured
 from harness.host.errors import MachineError
+from tests import postgres
+from tests.postgres import postgres_server, postgres_url  # noqa: F401  fixtures
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 settings.register_profile("harness", deadline=None, database=None)
 settings.load_profile("harness")
 
-NEEDS = ("docker", "gvisor", "bubblewrap", "browser")
+NEEDS = ("docker", "gvisor", "bubblewrap", "browser", "postgres")
 PROPERTY = "needs"
 _reasons = pytest.StashKey[dict[str, str]]()
 
@@ -131,4 +133,5 @@ WHY_NOT = {
     "gvisor": _why_not_gvisor,
     "bubblewrap": _why_not_bubblewrap,
     "browser": _why_not_browser,
+    "postgres": postgres.why_not,
 }
