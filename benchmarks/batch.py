@@ -11,8 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import processes
 from bars import THROUGHPUT, beside
-from contestants import losses_of, read_report, script
+from contestants import losses_of, ran_in, script
 from timings import Timing, race
+
+from harness.host.report.document import staff_document
+from harness.host.store.listing import current_runs
+from harness.host.store.rows import read_report
+from harness.host.store.store import Store, place_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -74,19 +79,27 @@ class Folder:
 
     def by_harness(self, sandbox: str) -> Batch:
         """Grade them by one command."""
-        with tempfile.TemporaryDirectory(dir=self.path) as reports:
+        with tempfile.TemporaryDirectory(dir=self.path) as results:
+            place = place_of(f"{results}/runs.sqlite", None, Path(results))
             where = ["--assignment", self.workload.assignment.name, "--sandbox", sandbox]
-            how = ["--jobs", str(self.jobs), "--reports", reports]
+            how = ["--jobs", str(self.jobs), "--store", f"{results}/runs.sqlite"]
             seconds = processes.timed(
                 [processes.HARNESS, "batch", str(self.path / "submissions"), *where, *how]
             )
-            return self._batch(seconds, lambda name: read_report(Path(reports, f"{name}.json"), sandbox))
+            found = current_runs(Store(place), self.workload.assignment.name, private=True)
+            documents = {
+                rows.run["student"]: staff_document(
+                    read_report(rows.run, rows.curve, rows.score, rows.private)
+                )
+                for rows in found
+            }
+            return self._batch(seconds, lambda name: ran_in(documents[name], sandbox))
 
     def _batch(self, seconds: float, read: Callable[[str], Mapping[str, Any]]) -> Batch:
         try:
             return Batch(seconds, {name: losses_of(read(name)) for name in self.names})
-        except FileNotFoundError as error:
-            raise RuntimeError(f"a submission has no result: {error.filename}") from error
+        except (FileNotFoundError, KeyError) as error:
+            raise RuntimeError(f"a submission has no result: {error}") from error
 
 
 def contestants(folder: Folder, names: Sequence[str]) -> dict[str, Callable[[], Batch]]:

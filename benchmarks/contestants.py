@@ -44,12 +44,16 @@ class Sample:
 
 
 def read_report(path: Path, sandbox: str) -> dict[str, Any]:
+    """A report of the harness; see `ran_in`."""
+    return ran_in(json.loads(path.read_text()), sandbox)
+
+
+def ran_in(document: dict[str, Any], sandbox: str) -> dict[str, Any]:
     """A report of the harness.
 
     Raises:
         RuntimeError: the submission ran elsewhere than was asked.
     """
-    document: dict[str, Any] = json.loads(path.read_text())
     if (used := document["environment"]["sandbox"]) != sandbox:
         raise RuntimeError(f"it was to run in {sandbox}, and ran in {used}")
     return document

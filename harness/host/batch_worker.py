@@ -17,7 +17,7 @@ import time
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from rich.console import Console
 
@@ -26,6 +26,9 @@ from harness.host.keeping import keep
 from harness.host.machine import Machine
 from harness.host.session import Means, grade_submission
 from harness.host.store.store import Place, Store
+
+if TYPE_CHECKING:
+    from types import FrameType
 
 ANSWER, NOTE = "answer", "note"
 
@@ -71,7 +74,7 @@ class Job:
 
 def main() -> None:
     """Work until the jobs end, or until a signal does."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, _leave)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the batch's to pass on
     jobs = _Jobs()
     # Whatever prints here would stand between the answers.
@@ -83,6 +86,12 @@ def main() -> None:
                     _say(answers, {"kind": ANSWER, **_graded(Job.read(line), machine)})
             except (KeyboardInterrupt, InterruptedGradingError, BrokenPipeError):
                 os.dup2(os.open(os.devnull, os.O_WRONLY), answers.fileno())  # nobody listens any more
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    """End what runs; who asks a second time waits, since what is being ended would stay half there."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.default_int_handler(number, frame)
 
 
 class _Jobs:

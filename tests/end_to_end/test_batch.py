@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import signal
@@ -14,7 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from harness.host.report.document import staff_document
 from harness.host.sandbox.watch import descendants
+from harness.host.store.listing import current_runs, list_faults, list_runs
+from harness.host.store.rows import read_report
+from harness.host.store.store import Store, place_of
 from tests.end_to_end.conftest import HARNESS, Graded
 
 if TYPE_CHECKING:
@@ -45,29 +48,41 @@ def handed_in(submission: Path, tmp_path: Path) -> Path:
     return folder
 
 
-def batch(folder: Path, reports: Path, cwd: Path, *options: str) -> subprocess.CompletedProcess[str]:
+def words(folder: Path, home: Path, *options: str) -> list[str]:
+    """The command; its store is in `home`."""
+    store = ["--store", str(home / "runs.sqlite")]
+    return [str(HARNESS), "batch", str(folder), *store, "--sandbox", "bubblewrap", *options]
+
+
+def batch(folder: Path, home: Path, cwd: Path, *options: str) -> subprocess.CompletedProcess[str]:
     """The command, to its end."""
-    words = [str(HARNESS), "batch", str(folder), "--reports", str(reports), "--sandbox", "bubblewrap"]
-    words += options
-    return subprocess.run(words, cwd=cwd, capture_output=True, text=True, check=False, timeout=SECONDS)
+    return subprocess.run(
+        words(folder, home, *options), cwd=cwd, capture_output=True, text=True, check=False, timeout=SECONDS
+    )
 
 
 @contextmanager
-def started(folder: Path, reports: Path, cwd: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
+def started(folder: Path, home: Path, cwd: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
     """The command, which is killed in any case."""
-    words = [str(HARNESS), "batch", str(folder), "--reports", str(reports), "--sandbox", "bubblewrap"]
-    words += options
     streams: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    with subprocess.Popen(words, cwd=cwd, **streams) as command:
+    with subprocess.Popen(words(folder, home, *options), cwd=cwd, **streams) as command:
         try:
             yield command
         finally:
             command.kill()
 
 
-def reports_in(folder: Path) -> dict[str, dict[str, Any]]:
-    """The reports by name."""
-    return {path.stem: json.loads(path.read_text()) for path in folder.glob("*.json")}
+def results_in(home: Path, assignment: str = "sum") -> dict[str, dict[str, Any]]:
+    """The staff reports of the results in the store, by student; two of one student are an error."""
+    if not (home / "runs.sqlite").exists():
+        return {}
+    store = Store(place_of(str(home / "runs.sqlite"), None, home))
+    found = {}
+    for rows in current_runs(store, assignment, private=True):
+        assert rows.run["student"] not in found
+        report = read_report(rows.run, rows.curve, rows.score, rows.private)
+        found[rows.run["student"]] = staff_document(report)
+    return found
 
 
 @pytest.mark.parametrize("sandbox", [DOCKER, BUBBLEWRAP])
@@ -75,12 +90,12 @@ def test_all_are_graded_as_they_are_alone(
     handed_in: Path, course: Path, tmp_path: Path, grade: Callable[..., Graded], sandbox: str
 ) -> None:
     """Folders and archives have a report each; what is wrong with one is its own affair."""
-    reports = tmp_path / "new" / "reports"
+    home = tmp_path / "new" / "results"
 
-    done = batch(handed_in, reports, course, "--sandbox", sandbox)
+    done = batch(handed_in, home, course, "--sandbox", sandbox)
 
     assert done.returncode == 0, done.stdout + done.stderr
-    found = reports_in(reports)
+    found = results_in(home)
     outcomes = {name: report["outcome"] for name, report in found.items()}
     assert outcomes == {
         "crashes": "import_error",
@@ -97,31 +112,64 @@ def test_all_are_graded_as_they_are_alone(
     }
     lines = done.stdout.splitlines()
     assert any("no model: invalid_submission" in line for line in lines)
-    assert lines[-2].startswith("5 of 5 submissions in ")
-    assert "3 ok, 1 import_error, 1 invalid_submission" in lines[-2]
-    assert lines[-1] == f"reports: {reports}"
+    assert lines[-5].startswith("5 of 5 submissions in ")
+    assert [line.split()[:2] for line in lines[-4:-1]] == [
+        ["ok", "3"],
+        *sorted(
+            [["import_error", "1"], ["invalid_submission", "1"]], key=lambda each: done.stdout.index(each[0])
+        ),
+    ]
+    assert lines[-1] == "leaderboard: harness leaderboard sum"
 
 
 @pytest.mark.bubblewrap
 def test_what_cannot_be_graded_is_told_and_counts(handed_in: Path, course: Path, tmp_path: Path) -> None:
-    """Nobody's fault but the command's: each says so, and the status does."""
-    done = batch(handed_in, tmp_path / "reports", course, "--assignment", "no-such")
+    """A line of the roster that leads nowhere is nobody's grade, and stops nobody else's."""
+    roster = handed_in / "roster.csv"
+    roster.write_text("student,submission\ns001,good\ns002,nowhere\ns003,\ns001,good too\n")
+
+    done = batch(roster, tmp_path, course)
 
     assert done.returncode == 3
-    assert done.stdout.count("not graded: there is no assignment") == 5, done.stdout
-    assert list((tmp_path / "reports").iterdir()) == []
+    assert "2/3  s002: not graded: there is no submission" in done.stdout.replace("1/3", "2/3"), done.stdout
+    assert "harness runs sum --faults" in done.stdout
+    store = Store(place_of(str(tmp_path / "runs.sqlite"), None, tmp_path))
+    assert [row["student"] for row in list_runs(store, "sum", None, None, 9)] == ["s001", "s001"]
+    assert [row["student"] for row in list_faults(store, "sum", 9)] == ["s002"]
+
+
+@pytest.mark.bubblewrap
+def test_what_is_graded_is_not_run_again(handed_in: Path, course: Path, tmp_path: Path) -> None:
+    """The same command goes on where it stood; what was changed since is graded."""
+    batch(handed_in, tmp_path, course)
+    before = results_in(tmp_path)
+    config = handed_in / "good" / "config.toml"
+    config.write_text(config.read_text() + "# another\n")
+    shutil.rmtree(handed_in / "crashes")
+
+    done = batch(handed_in, tmp_path, course)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "graded before  3" in done.stdout
+    store = Store(place_of(str(tmp_path / "runs.sqlite"), None, tmp_path))
+    newest = list_runs(store, "sum", None, None, 99)
+    assert len(newest) == 6
+    assert newest[0]["student"] == "good"
+    assert newest[0]["id"] != before["good"]["run_id"]
 
 
 def test_wrong_use_is_told_before_anything_runs(handed_in: Path, course: Path, tmp_path: Path) -> None:
-    """A folder that is not there, one without submissions, two that would overwrite each other's report."""
+    """A folder that is not there, one without submissions, two of one name, an assignment that is none."""
     (tmp_path / "empty").mkdir()
     shutil.copytree(handed_in / "good", handed_in / "zipped")
-    for folder, said in [
-        (tmp_path / "missing", "there is no folder"),
-        (tmp_path / "empty", "there is no submission in"),
-        (handed_in, "would have one report, zipped.json"),
+    for folder, options, said in [
+        (tmp_path / "missing", [], "there is no"),
+        (tmp_path / "empty", [], "there is no submission in"),
+        (handed_in, [], "are both of zipped"),
+        (handed_in, ["--assignment", "no-such"], "there is no assignment"),
+        (handed_in / "roster.csv", [], "there is no column"),
     ]:
-        done = batch(folder, tmp_path / "reports", course)
+        done = batch(folder, tmp_path, course, *options)
         assert done.returncode == 2
         assert said in done.stderr
 
@@ -168,8 +216,7 @@ def wait_for(condition: Callable[[], object]) -> None:
 @pytest.mark.bubblewrap
 def test_worker_that_is_killed_costs_nobody_a_grade(slow: Path, course: Path, tmp_path: Path) -> None:
     """Its submission is graded by another one, and what it left is swept."""
-    reports = tmp_path / "reports"
-    with started(slow, reports, course, "--jobs", "1") as command:
+    with started(slow, tmp_path, course, "--jobs", "1") as command:
         wait_for(lambda: groups_of(workers_of(command)))
         killed = workers_of(command)
         for pid in killed:
@@ -177,7 +224,7 @@ def test_worker_that_is_killed_costs_nobody_a_grade(slow: Path, course: Path, tm
         output, _ = command.communicate(timeout=SECONDS)
 
     assert command.returncode == 0, output
-    assert {name: report["outcome"] for name, report in reports_in(reports).items()} == {
+    assert {name: report["outcome"] for name, report in results_in(tmp_path).items()} == {
         "one": "ok",
         "two": "ok",
         "three": "ok",
@@ -191,16 +238,15 @@ def test_interrupted_batch_keeps_what_is_done_and_leaves_nothing(
     slow: Path, course: Path, tmp_path: Path, end: signal.Signals
 ) -> None:
     """It ends at once, not after those that run."""
-    reports = tmp_path / "reports"
-    with started(slow, reports, course, "--jobs", "1") as command:
-        wait_for(lambda: reports_in(reports))
+    with started(slow, tmp_path, course, "--jobs", "1") as command:
+        wait_for(lambda: results_in(tmp_path))
         workers = workers_of(command)
         wait_for(lambda: groups_of(workers))
         command.send_signal(end)
         output, _ = command.communicate(timeout=SECONDS)
 
     assert command.returncode == 3, output
-    assert "interrupted; the reports that were written stay" in output
+    assert "interrupted; what was graded is kept" in output
     assert "left undone" in output
-    assert 1 <= len(reports_in(reports)) < 3
+    assert 1 <= len(results_in(tmp_path)) < 3
     wait_for(lambda: not groups_of(workers))
