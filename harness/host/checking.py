@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from dataclasses import dataclass
 from functools import partial
 from itertools import zip_longest
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness.host.judge import Judge
-from harness.host.session import QuietSession, run_quietly
+from harness.host.session import QuietSession, broken_session, run_quietly
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -55,6 +56,7 @@ def check_runs(
 
     Raises:
         UsageError: the checks cannot be collected, or one of them broke.
+        MachineError: what is around the checks broke.
         Exception: whatever `runs` or `on_checked` raises, as it is; also KeyboardInterrupt.
     """
     session = _CheckingSession(Judge(assignment, has_reference=has_reference), runs, on_checked)
@@ -138,5 +140,7 @@ def _do(steps: list[Callable[[], object]], session: pytest.Session) -> None:
             step()
         except pytest.exit.Exception:  # called by a check: there is no verdict
             return
+        except Exception as error:
+            raise broken_session("".join(traceback.format_exception(error))) from error
         if session.shouldfail or session.shouldstop:
             return

@@ -235,10 +235,20 @@ class QuietSession:
         """
         if status == pytest.ExitCode.USAGE_ERROR:
             return UsageError("pytest refused the command; its message is above")
-        lines = self._output.getvalue().splitlines()[-LAST_LINES:]
-        return MachineError(
-            "the grading session broke:\n" + "\n".join(lines), "this is a fault of the harness"
-        )
+        return broken_session(self._output.getvalue())
+
+
+def broken_session(said: str) -> MachineError:
+    """What to raise where neither a check nor the submission broke, but what is around them.
+
+    Args:
+        said: of which the last lines are shown.
+    """
+    lines = said.splitlines()[-LAST_LINES:]
+    return MachineError(
+        "the grading session broke:\n" + "\n".join(lines),
+        "this is a fault of the harness, or of the assignment's conftest.py if it has one",
+    )
 
 
 class GradingSession(QuietSession):
@@ -279,7 +289,12 @@ class GradingSession(QuietSession):
             raise config.stash[FAULT]
         self.raise_for_collection()
         if config is not None and GRADING in config.stash and config.stash[GRADING].run is not None:
-            return graded_by(config)
+            try:
+                return graded_by(config)
+            except UsageError as error:
+                if status == pytest.ExitCode.INTERNAL_ERROR:
+                    raise self.breakdown(status) from error
+                raise
         if status == pytest.ExitCode.INTERRUPTED:
             raise InterruptedGradingError("interrupted; nothing was graded")
         raise self.breakdown(status)

@@ -18,7 +18,7 @@ from harness.host.assignment import load_assignment
 from harness.host.backends import Choice
 from harness.host.checking import Checkable, check_runs
 from harness.host.cores import Cores
-from harness.host.errors import InvalidSubmissionError, UsageError
+from harness.host.errors import InvalidSubmissionError, MachineError, UsageError
 from harness.host.machine import Machine
 from harness.host.session import Means, grade_submission
 from harness.host.submission import load_submission
@@ -382,6 +382,16 @@ def test_a_broken_check_is_the_assignments_fault(
 
     assert said in of_one.value.message
     assert (of_one.value.message, of_one.value.fix) == (of_many.value.message, of_many.value.fix)
+
+
+def test_what_breaks_around_the_checks_is_no_check(
+    course: Ready, grade: Callable[..., Report], run_of: Run
+) -> None:
+    """A hook that raises gives no points and is nobody's failed check; the message says what it raised."""
+    folder = course(conftest="def pytest_runtest_protocol(item):\n    1 / 0\n")
+    for judged in (lambda: grade(folder), lambda: judge(folder, run_of)):
+        with pytest.raises(MachineError, match=r"(?s)the grading session broke:.*ZeroDivisionError"):
+            judged()
 
 
 def test_checks_that_cannot_be_collected_cost_no_run(course: Ready, tmp_path: Path, monkeypatch: Any) -> None:
