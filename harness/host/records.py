@@ -194,7 +194,7 @@ class Kept:
     seed: int
     valid_ratio: float
     valid_predictions: NDArray[np.float32] | None = None
-    weights: bytes = b""
+    weights: bytes = field(default=b"", repr=False)  # up to many megabytes
 
 
 @dataclass(frozen=True, slots=True)
