@@ -7,10 +7,10 @@ JOBS ?= 2
 
 help:
 	@echo "make grade SUBMISSION=dir [ARGS=...]      grade a folder, .zip or .tar.gz"
-	@echo "make batch SUBMISSIONS=dir [ARGS=...]     grade all submissions in a folder, side by side"
+	@echo "make batch SUBMISSIONS=dir [ARGS=...]     grade a class, a folder or a roster, and keep the results"
 	@echo "make doctor                               what this machine can do, and what is missing"
 	@echo "make image                                build the Docker image, where an engine runs"
-	@echo "make leaderboard ASSIGNMENT=id [ARGS=...] rank the reports in build/reports"
+	@echo "make leaderboard ASSIGNMENT=id [ARGS=...] rank the class by what batch kept"
 	@echo "make test, make check, make bench         for those who work on the harness"
 
 .venv/installed: pyproject.toml constraints.txt
@@ -27,7 +27,6 @@ help:
 
 grade: .venv/installed
 	@test -n "$(SUBMISSION)" || { echo "usage: make grade SUBMISSION=dir"; exit 2; }
-	@mkdir -p build/reports
 	@$(HARNESS) grade "$(SUBMISSION)" $(ARGS)
 
 batch: .venv/installed

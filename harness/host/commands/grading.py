@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from harness.host.grading import Graded
     from harness.host.handed_in import HandedIn
     from harness.host.records import Report
+    from harness.host.store.store import Place
 
 
 def grade(  # noqa: PLR0913  the options of the contract
@@ -69,6 +71,11 @@ def grade(  # noqa: PLR0913  the options of the contract
     fail_under: Annotated[
         float | None, typer.Option(metavar="POINTS", help="Exit with status 1 below these points.")
     ] = None,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Keep the result in the store, as the student's newest run.")
+    ] = False,
+    store: StoreOption = None,
+    artifacts: ArtifactsOption = None,
     watch: Annotated[
         bool, typer.Option("--watch", help="Grade again whenever the submission changes; Ctrl-C ends it.")
     ] = False,
@@ -90,26 +97,36 @@ def grade(  # noqa: PLR0913  the options of the contract
     def grade_it() -> Graded:
         return grade_submission(submission, means, console, machine, student)
 
-    def show(report: Report) -> None:
-        render(report, console)
-        write_reports(report, json, junit, feedback)
+    def show(graded: Graded) -> Report:
+        if keep:
+            keep_it(graded, the_place(store, artifacts, graded.assignment))
+        render(graded.report, console)
+        write_reports(graded.report, json, junit, feedback)
+        return graded.report
+
+    def keep_it(graded: Graded, place: Place) -> None:
+        from harness.host import keeping  # noqa: PLC0415  a database, only where it is asked for
+        from harness.host.store.store import Store  # noqa: PLC0415  likewise
+
+        whose = student or graded.report.submission_name
+        keeping.keep(Store(place), graded, whose, datetime.now(UTC), again=True)
 
     # Whoever ends the command politely, such as CI that cancels a job, finds nothing left of it.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with Machine(lambda text: typer.echo(text, err=True)) as machine:
         if watch:
             signal.signal(signal.SIGINT, signal.default_int_handler)  # also where a script started it with &
-            _grade_on_change(submission, lambda: show(grade_it().report))
+            _grade_on_change(submission, lambda: show(grade_it()))
             raise typer.Exit(GRADED)
-        report = grade_it().report
-    show(report)
+        graded = grade_it()
+    report = show(graded)
     low = fail_under is not None and report.points < fail_under
     if low:
         typer.echo(f"{report.points:g} points are under the {fail_under:g} of --fail-under", err=True)
     raise typer.Exit(NOT_OK if low or report.run.outcome != "ok" else GRADED)
 
 
-def _grade_on_change(submission: Path, grade_and_show: Callable[[], None]) -> None:
+def _grade_on_change(submission: Path, grade_and_show: Callable[[], object]) -> None:
     """Grade now and whenever the submission is another one, until Ctrl-C; a fault is shown and no end."""
     from harness.host.watching import state_of, wait_for_change  # noqa: PLC0415  not for --help
 
