@@ -100,8 +100,10 @@ def grade(  # noqa: PLR0913  the options of the contract
     def show(graded: Graded) -> Report:
         if keep:
             keep_it(graded, the_place(store, artifacts, graded.assignment))
-        render(graded.report, console)
-        write_reports(graded.report, json, junit, feedback)
+        try:  # first: whoever reads the terminal's output may stop before its end
+            write_reports(graded.report, json, junit, feedback)
+        finally:
+            render(graded.report, console)
         return graded.report
 
     def keep_it(graded: Graded, place: Place) -> None:
