@@ -121,7 +121,7 @@ class Batch:
         self._noted: set[str] = set()
         self._processes: set[BatchProcess] = set()
         self._stopped = False
-        self._broken: StoreError | None = None
+        self._broken: BaseException | None = None
 
     def run(self, workers: int) -> None:
         """Grade all.
@@ -171,8 +171,8 @@ class Batch:
                 if self._stopped:
                     return
                 self._end(result)
-        except StoreError as error:
-            self._broken = error
+        except BaseException as error:  # noqa: BLE001  raised again where all threads have ended
+            self._broken = self._broken or error
             self._stop()
         finally:
             if process is not None:

@@ -110,7 +110,7 @@ class View(Lines):
             until,
         )
         counts = "   ".join(f"{count} {kind}" for kind, count in tally.outcomes.most_common())
-        running = sorted(self._running.items(), key=lambda each: each[1])
+        running = sorted(self._running.copy().items(), key=lambda each: each[1])
         lines = [
             Text(counts),
             *(self._line("runs", name, now - since) for name, since in running),
