@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from dataclasses import dataclass, field
+from math import inf
 from typing import TYPE_CHECKING, Protocol
 
 from harness.host.config import parse_config
@@ -27,7 +28,7 @@ DEATHS = 2  # of workers, while they work on one submission
 FAULTS = 3  # of workers' machines
 LOSSES = 8  # of its work, without anybody's fault
 SECONDS_BETWEEN_LOOKS, SECONDS_BETWEEN_COUNTS = 0.2, 2.0
-SECONDS_ALONE = 15.0
+SECONDS_ALONE, SECONDS_BETWEEN_COMPLAINTS = 15.0, 600.0
 ALONE = "grade it alone to see why: harness grade SUBMISSION"
 
 
@@ -129,9 +130,9 @@ class Dispatch:
         self._link, self._on_done, self._note = link, on_done, note
         self._out: dict[str, _Out] = {}
         self._sent = 0
-        self._slots, self._counted_at = 0, float("-inf")
+        self._slots, self._counted_at = 0, -inf
         self._delivered: dict[int, tuple[Data, str]] = {}
-        self._began = time.monotonic()
+        self._alone_since = inf
 
     def run(self, tasks: Iterable[Task], should_stop: Callable[[], bool]) -> bool:
         """Grade all; return whether that came to its end, and not `should_stop` before it.
@@ -144,7 +145,8 @@ class Dispatch:
         while more or self._out:
             if should_stop():
                 return False
-            if more and len(self._out) < self._room():
+            room = self._room()
+            if more and len(self._out) < room:
                 task = next(waiting, None)
                 more = task is not None
                 if task is not None:
@@ -162,10 +164,12 @@ class Dispatch:
         if now - self._counted_at > SECONDS_BETWEEN_COUNTS:
             self._slots, self._counted_at = self._link.slots(), now
             if self._slots:
-                self._began = float("inf")
-            elif now - self._began > SECONDS_ALONE:
-                self._began = float("inf")
-                self._note("no worker is there yet; waiting for one")
+                self._alone_since = inf
+            elif self._alone_since == inf:
+                self._alone_since = now
+            elif now - self._alone_since > SECONDS_ALONE:
+                self._alone_since = now + SECONDS_BETWEEN_COMPLAINTS
+                self._note("no worker is there; waiting for one")
         return max(FIRST, FEW * self._slots)
 
     def _begin(self, task: Task) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import signal
+import threading
 from typing import TYPE_CHECKING, Any
 
 import dask
@@ -16,6 +18,7 @@ from harness.host.parcel import Stopped, pack_answer
 if TYPE_CHECKING:
     from distributed import Scheduler, Worker
 
+SECONDS_TO_TELL = 0.5
 ALLOWED_FAILURES = "distributed.scheduler.allowed-failures"
 
 
@@ -51,16 +54,29 @@ class Bench(WorkerPlugin):
     def setup(self, worker: Worker) -> None:
         """Open the workshop; a worker of another edition leaves the cluster."""
         self._worker = worker
+        self._deaf = _Deaf() if worker.nanny else None
         self._workshop = Workshop(Machine(lambda text: self._tell(note=text)))
         if different := differences(self._edition):
             text = f"it leaves, since it has another edition of the harness: {different}"
             self._tell(note=text)
             worker.loop.add_callback(worker.close, reason=text)
 
-    async def teardown(self, worker: Worker) -> None:  # noqa: ARG002  Dask's signature
-        """End what runs, and close the workshop."""
-        self._tell(leaving=True)
-        await asyncio.to_thread(self._workshop.close)
+    async def teardown(self, worker: Worker) -> None:
+        """End what runs, close the workshop, and say that this is no accident."""
+        closing = asyncio.create_task(asyncio.to_thread(self._workshop.close))
+        await self._say_goodbye(worker)
+        await closing
+        if self._deaf is not None:
+            self._deaf.end()
+
+    async def _say_goodbye(self, worker: Worker) -> None:
+        """Tell the host on a connection of its own: a worker that leaves has lost the usual one by now."""
+        goodbye = worker.scheduler.log_event(topic=self._session, msg=self._event(leaving=True))
+        telling = asyncio.ensure_future(goodbye)
+        # Not `wait_for`: where the scheduler is gone too, the task is cancelled, and this one is not meant.
+        await asyncio.wait({telling}, timeout=SECONDS_TO_TELL)
+        telling.cancel()
+        await asyncio.gather(telling, return_exceptions=True)
 
     def deliver(self, digest: str, rows: bytes) -> None:
         """See `Workshop.deliver`."""
@@ -71,7 +87,24 @@ class Bench(WorkerPlugin):
         return self._workshop.do(parcel, lambda: self._tell(started=name))
 
     def _tell(self, **event: Any) -> None:  # noqa: ANN401  whatever the host understands
-        self._worker.log_event(self._session, {"worker": self._worker.address, **event})
+        self._worker.log_event(self._session, self._event(**event))
+
+    def _event(self, **event: Any) -> dict[str, Any]:  # noqa: ANN401  likewise
+        return {"worker": self._worker.address, **event}
+
+
+class _Deaf:
+    """Until it is ended, Ctrl-C on a terminal is not for this process, but for the one that minds it."""
+
+    def __init__(self) -> None:
+        self._before: Any = None
+        if threading.current_thread() is threading.main_thread():
+            self._before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    def end(self) -> None:
+        """Have Ctrl-C do again what it did before."""
+        if self._before is not None:
+            signal.signal(signal.SIGINT, self._before)
 
 
 class Delivery(WorkerPlugin):

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import queue
 import secrets
+import time
+from asyncio import CancelledError
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self
 
 from distributed import KilledWorker
@@ -15,7 +18,7 @@ from harness.host.errors import MachineError
 from harness.host.parcel import digest_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from types import TracebackType
 
     from distributed import Client, Future
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
 GPU = {"GPU": 1}
 RUNNING, FINISHED, ERROR = "running", "finished", "error"
 SECONDS_TO_GATHER = 120
+SECONDS_TO_SAY_GOODBYE = 1.0
+GONE = "the cluster's scheduler is gone; what was graded so far stays"
 SAME = "install the same harness, with the same constraints.txt, on all machines"
 
 
@@ -66,7 +71,8 @@ class Session:
 
     def slots(self) -> int:
         """How many parcels the workers that are there now can do at a time."""
-        threads: dict[str, int] = self._client.nthreads()
+        with _reaching_the_scheduler():
+            threads: dict[str, int] = self._client.nthreads()
         return sum(threads.values())
 
     def deliver(self, rows: bytes) -> str:
@@ -74,7 +80,8 @@ class Session:
         digest = digest_of(rows)
         name = f"{self.name}-rows-{digest[:16]}"
         if name not in self._plugins:
-            self._register(Delivery(self.name, digest, rows), name)
+            with _reaching_the_scheduler():
+                self._register(Delivery(self.name, digest, rows), name)
         return digest
 
     def send(self, name: str, parcel: bytes, *, gpu: bool, avoid: frozenset[str]) -> None:
@@ -84,13 +91,15 @@ class Session:
             name: a new one; `next` returns it.
             parcel: the work.
             gpu: whether it needs one.
-            avoid: addresses of workers that should not get it, if there are others.
+            avoid: addresses of workers that should not get it, if there are others; of no effect with a GPU,
+                since a preference for workers makes Dask forget who has the resource.
         """
         options: dict[str, Any] = {"resources": GPU} if gpu else {}
-        if avoid and (others := self._client.nthreads().keys() - avoid):
-            options |= {"workers": sorted(others), "allow_other_workers": True}
         key = f"{self.name}-{name}"
-        future = self._client.submit(work, self.name, name, parcel, key=key, pure=False, **options)
+        with _reaching_the_scheduler():
+            if avoid and not gpu and (others := self._client.nthreads().keys() - avoid):
+                options |= {"workers": sorted(others), "allow_other_workers": True}
+            future = self._client.submit(work, self.name, name, parcel, key=key, pure=False, **options)
         self._futures[name] = future
         future.add_done_callback(lambda _: self._done.put(name))
 
@@ -102,7 +111,7 @@ class Session:
         """
         self._pass_notes_on()
         if self._client.status != RUNNING:
-            raise MachineError("the cluster's scheduler is gone; what was graded so far stays")
+            raise MachineError(GONE)
         try:
             name = self._done.get(timeout=seconds) if seconds else self._done.get_nowait()
         except queue.Empty:
@@ -115,9 +124,11 @@ class Session:
 
     def end(self) -> None:
         """End what runs on the workers, at once; a second call does nothing."""
-        if self._futures:
+        if self._client.status != RUNNING:
+            self._plugins.clear()  # workers that lose their scheduler leave by themselves
+        elif self._futures:
             self._client.cancel(list(self._futures.values()), force=True)
-            self._futures.clear()
+        self._futures.clear()
         while self._plugins:
             try:
                 self._client.unregister_worker_plugin(self._plugins.pop(0))
@@ -136,9 +147,16 @@ class Session:
         if isinstance(failure, KilledWorker):
             # Dask blames whatever the worker had, the parcels that waited there too.
             lost: str = failure.last_worker.address
-            died = worker == lost and lost not in self._left
+            died = worker == lost and not self._left_politely(lost)
             return Returned(name, None, died, worker, f"the worker {lost} is gone")
         return Returned(name, None, worker=worker, problem=_said(failure or future.status))
+
+    def _left_politely(self, worker: str) -> bool:
+        """Whether a worker that is gone says so itself, which may come a moment later."""
+        deadline = time.monotonic() + SECONDS_TO_SAY_GOODBYE
+        while worker not in self._left and time.monotonic() < deadline:
+            time.sleep(0.02)
+        return worker in self._left
 
     def _check_editions(self) -> None:
         answers: dict[str, Any] = self._client.run(greet, on_error="return")
@@ -171,6 +189,15 @@ class Session:
             if text not in self._noted:
                 self._noted.add(text)
                 self._note(f"{worker}: {text}")
+
+
+@contextmanager
+def _reaching_the_scheduler() -> Iterator[None]:
+    """Have what Dask says of a lost connection be a fault of ours."""
+    try:
+        yield
+    except (OSError, TimeoutError, RuntimeError, CancelledError) as error:
+        raise MachineError(f"{GONE} ({_said(error)})") from error
 
 
 def _said(error: object) -> str:
