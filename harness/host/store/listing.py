@@ -104,7 +104,7 @@ def replacements(connection: Connection, assignment: str) -> dict[int, int]:
     """The numbers of runs that a later run of the same hand-in replaces, and of those that do."""
     query = select(RUNS.c.replaces, RUNS.c.number)
     replaced = query.where(RUNS.c.assignment == assignment, RUNS.c.replaces.is_not(None))
-    return dict(connection.execute(replaced).tuples().all())
+    return {row.replaces: row.number for row in connection.execute(replaced)}
 
 
 def chosen_runs(connection: Connection, replaced: Mapping[int, int]) -> dict[int, int]:
