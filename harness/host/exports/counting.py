@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 from sqlalchemy import select
 
 from harness.host.late import days_late, final_points
+from harness.host.roster import same
 from harness.host.store.listing import chosen_runs, is_current, is_newest_score, replacements
 from harness.host.store.store import moment
 from harness.host.store.tables import PRIVATE_SCORES, RUNS, SCORES
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
     from harness.host.assignment import Assignment
     from harness.host.roster import Roster
     from harness.host.store.store import Store
@@ -36,7 +40,8 @@ def counting_runs(
     """One run for each student who has any, whatever its outcome.
 
     The best run is the one with the most points that students see, after what being late takes off; of equals
-    the better public score, then the earlier one. So it is never wrong to hand in once more.
+    the one that is less late, then the better public score, then the earlier one. So by all that students can
+    see, it is never wrong to hand in once more.
 
     Args:
         store: where the runs are.
@@ -60,9 +65,15 @@ def counting_runs(
         ordered = frame.sort_values(["submitted", "number"], ascending=False)
     else:
         frame["chosen"] = frame["number"].map(choices).astype("float64")
-        frame["kept"] = [_after_lateness(row, assignment, roster) for row in frame.itertuples()]
+        lateness = _days_late(frame, assignment, roster)
+        frame["days_late"] = lateness
+        frame["kept"] = [
+            final_points(points, days, assignment.late) if days else points
+            for points, days in zip(frame["shown_points"], lateness, strict=True)
+        ]
         by = {
             "kept": False,
+            "days_late": True,
             "public": assignment.metric.direction == "min",
             "submitted": True,
             "number": True,
@@ -76,11 +87,23 @@ def counting_runs(
     return counting.assign(submitted=submitted)[shown]
 
 
-def _after_lateness(row: Any, assignment: Assignment, roster: Roster | None) -> float:  # noqa: ANN401  of pandas
-    deadline = assignment.deadline
-    if roster is not None:
-        deadline = roster.deadline_for(row.student, deadline)
-    if deadline is None or assignment.late is None:
-        return float(row.shown_points)
-    days = days_late(moment(row.submitted), deadline, assignment.late)
-    return final_points(row.shown_points, days, assignment.late)
+def _days_late(frame: pd.DataFrame, assignment: Assignment, roster: Roster | None) -> list[int]:
+    """Of each run; 0 where being late takes nothing off."""
+    if assignment.deadline is None or assignment.late is None:
+        return [0] * len(frame)
+    deadlines = _deadlines(frame["student"].unique(), assignment.deadline, roster)
+    return [
+        days_late(moment(submitted), deadlines[student], assignment.late)
+        for student, submitted in zip(frame["student"], frame["submitted"], strict=True)
+    ]
+
+
+def _deadlines(students: Iterable[str], deadline: datetime, roster: Roster | None) -> dict[str, datetime]:
+    """Each student's, by the roster's extensions, however it spells their name."""
+    if roster is None:
+        return dict.fromkeys(students, deadline)
+    spelling = {same(student): student for student in roster.students()}
+    return {
+        student: roster.deadline_for(spelling.get(same(student), student), deadline) or deadline
+        for student in students
+    }

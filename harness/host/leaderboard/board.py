@@ -87,15 +87,15 @@ def make_board(
     runs = read_runs(store, assignment, wanted.split, wanted.as_of)
     metric = assignment.metric.name
     if runs.of_other_metric:
-        why = f"they were not scored by {metric}; run harness rescore {assignment.id}"
-        note(f"{runs.of_other_metric} runs are left out: {why}")
+        why = f"what was not scored by {metric}; to score it again: harness rescore {assignment.id}"
+        note(f"runs left out: {runs.of_other_metric}, {why}")
     if runs.frame.empty:
         raise UsageError(
             f"there is no run of {assignment.id} in {store.database.name}",
             f"grade some: harness batch FOLDER --assignment {assignment.id}; --store names another store",
         )
     if runs.unprotected:
-        note(f"{runs.unprotected} runs had no isolation: their scores and runtimes are only claims")
+        note(f"runs without isolation: {runs.unprotected}; their scores and runtimes are only claims")
     direction = assignment.metric.direction
     now = wanted.as_of or datetime.now(UTC)
     ranked = rank(runs.frame, direction, wanted.selection, microseconds(now))

@@ -7,9 +7,11 @@ import hashlib
 import hmac
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import pandas as pd
+import pandas as pd
 
+from harness.host.roster import same
+
+if TYPE_CHECKING:
     from harness.host.roster import Roster
 
 _CHARACTERS = 8  # 40 bits: two of 10,000 students share one in 1 of 20,000 classes
@@ -34,14 +36,19 @@ def with_names(board: pd.DataFrame, roster: Roster | None, key: bytes | None) ->
 
     Args:
         board: with the students' names in ``name``.
-        roster: says groups, and the aliases that students chose; None: there are none.
+        roster: says groups, and the aliases that students chose; None: there are none. Students are found on
+            it however their names are spelled, as everywhere.
         key: of aliases; None: names stay.
     """
-    known = roster.students() if roster is not None else {}
-    groups = {student: entry.group for student, entry in known.items()}
-    board = board.assign(group=board["name"].map(groups).fillna("").astype("object"))
+    listed = roster.students() if roster is not None else {}
+    by_name = {same(student): entry for student, entry in listed.items()}
+    known = [by_name.get(same(student)) for student in board["name"]] if by_name else [None] * len(board)
+    groups = [entry.group if entry is not None else "" for entry in known]
+    board = board.assign(group=pd.Series(groups, index=board.index, dtype="object"))
     if key is None:
         return board
-    chosen = {student: entry.alias for student, entry in known.items() if entry.alias}
-    names = [chosen.get(student) or alias(student, key) for student in board["name"]]
-    return board.assign(name=names)
+    names = [
+        entry.alias if entry is not None and entry.alias else alias(student, key)
+        for student, entry in zip(board["name"], known, strict=True)
+    ]
+    return board.assign(name=pd.Series(names, index=board.index, dtype="object"))

@@ -74,12 +74,16 @@ def select(runs: pd.DataFrame, direction: str, selection: str) -> pd.DataFrame:
     """The one run of each student that counts, of those who have one; see `rank`."""
     if selection == "last":
         return _finished(_last(runs))
-    finished = _finished(runs)
-    by = "score" if finished["public"].isna().all() else "public"
-    keys, ascending = [by, "runtime_seconds", "submitted"], [direction == "min", True, True]
+    best_first = _best_first(_finished(runs), direction)
     if selection == "chosen":
-        keys, ascending = ["chosen", *keys], [False, *ascending]
-    return finished.sort_values(keys, ascending=ascending, na_position="last").drop_duplicates("student")
+        best_first = best_first.sort_values("chosen", ascending=False, na_position="last", kind="stable")
+    return best_first.drop_duplicates("student")
+
+
+def _best_first(finished: pd.DataFrame, direction: str) -> pd.DataFrame:
+    by = "score" if finished["public"].isna().all() else "public"
+    keys = [by, "runtime_seconds", "submitted", "number"]
+    return finished.sort_values(keys, ascending=[direction == "min", True, True, True], na_position="last")
 
 
 def _finished(runs: pd.DataFrame) -> pd.DataFrame:
@@ -94,7 +98,7 @@ def with_baselines(ranked: pd.DataFrame, tiers: Sequence[Tier], direction: str) 
     """Put the tiers between the students who reached them and those who did not.
 
     Args:
-        ranked: what `rank` returned.
+        ranked: what `rank` returned, with ``group`` and with the names that are shown.
         tiers: each becomes a row with its threshold as the score, and no rank.
         direction: ``min`` or ``max``, whichever is better.
 
@@ -102,12 +106,13 @@ def with_baselines(ranked: pd.DataFrame, tiers: Sequence[Tier], direction: str) 
         The same columns and ``kind``, which is ``submission`` or ``baseline``.
     """
     tiers_ = pd.DataFrame(
-        {"name": [tier.name for tier in tiers], "score": [tier.threshold for tier in tiers]}
+        {"name": [tier.name for tier in tiers], "score": [tier.threshold for tier in tiers], "group": ""}
     )
     baselines = tiers_.reindex(columns=list(ranked.columns)).astype(_TYPES)
     parts = [part.assign(kind=kind) for part, kind in ((ranked, SUBMISSION), (baselines, BASELINE))]
-    # A score that equals the threshold reaches it: at the same score a rank goes before none.
-    keys, ascending = ["score", "rank"], [direction == "min", True]
+    # A score that equals the threshold reaches it: at the same score a rank goes before none. Equals stand in
+    # the order of the names that are shown, since any other order would tell of the names behind aliases.
+    keys, ascending = ["score", "rank", "name"], [direction == "min", True, True]
     whole = pd.concat([part for part in parts if len(part)] or parts, ignore_index=True)
     return whole.sort_values(keys, ascending=ascending, ignore_index=True)
 
@@ -121,20 +126,22 @@ def history(runs: pd.DataFrame, direction: str) -> pd.DataFrame:
 
     Returns:
         A row for each day from the first score to the last, at most 200 of them, with ``time`` (its end, in
-        UTC), ``best``, ``median`` and ``students`` (how many have a score by then).
+        UTC), ``best``, ``median`` and ``students`` (how many have a score by then). A student's best is the
+        one by the public score here too, so that the last day is that of a board of the best runs.
     """
-    finished = _finished(runs).sort_values("submitted")
+    finished = _finished(runs).sort_values(["submitted", "number"])
     if finished.empty:
         return pd.DataFrame({"time": pd.to_datetime([], utc=True), "best": [], "median": [], "students": []})
-    by_student = finished.groupby("student", sort=False)["score"]
-    so_far = by_student.cummin() if direction == "min" else by_student.cummax()
     ends = finished["submitted"] // _DAY + 1
-    newest = pd.DataFrame({"day": ends, "student": finished["student"], "score": so_far})
+    newest = pd.DataFrame(
+        {"day": ends, "student": finished["student"], "score": _best_so_far(finished, direction)}
+    )
     last_of_day = newest.drop_duplicates(["day", "student"], keep="last")
     grid = last_of_day.set_index(["day", "student"])["score"].unstack()  # noqa: PD010  nothing to aggregate
     days = range(int(ends.iloc[0]), int(ends.iloc[-1]) + 1)
     every = max(1, -(-len(days) // _MOST_DAYS))
-    grid = grid.ffill().reindex(days, method="ffill").iloc[::-1].iloc[::every].iloc[::-1]
+    # A file's time may be decades off: no row is made for a day that is not shown.
+    grid = grid.ffill().reindex(days[::-1][::every][::-1], method="ffill")
     return pd.DataFrame(
         {
             "time": pd.to_datetime(grid.index.to_numpy() * _DAY, unit="us", utc=True),
@@ -143,3 +150,11 @@ def history(runs: pd.DataFrame, direction: str) -> pd.DataFrame:
             "students": grid.notna().sum(axis=1).to_numpy(),
         }
     )
+
+
+def _best_so_far(finished: pd.DataFrame, direction: str) -> pd.Series[float]:
+    """The score of what was the student's best run when each run was handed in, in the order of these."""
+    best_first = _best_first(finished, direction)
+    place = pd.Series(range(len(finished)), index=best_first.index).reindex(finished.index)
+    is_best = place == place.groupby(finished["student"], sort=False).cummin()
+    return finished["score"].where(is_best).groupby(finished["student"], sort=False).ffill()
