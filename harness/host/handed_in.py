@@ -10,13 +10,16 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from harness.host.errors import UsageError
-from harness.host.intake import IGNORED
+from harness.host.intake import IGNORED, ignored
 from harness.host.roster import read_roster
+from harness.host.store.store import microseconds, moment
 from harness.host.submission import ARCHIVES
 
 if TYPE_CHECKING:
     from datetime import tzinfo
     from pathlib import Path
+
+_LATEST = microseconds(datetime.max.replace(tzinfo=UTC))
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +65,11 @@ def find_handed_in(where: Path, zone: tzinfo) -> list[HandedIn]:
 
 def _in_folder(folder: Path) -> list[HandedIn]:
     found: dict[str, HandedIn] = {}
-    for path in sorted(folder.iterdir()):
+    try:
+        paths = sorted(folder.iterdir())
+    except OSError as error:
+        raise UsageError(f"{folder} cannot be read: {error.strerror}", "make it readable") from error
+    for path in paths:
         if path.name.startswith(".") or path.name in IGNORED:
             continue
         ending = next((ending for ending in ARCHIVES if path.name.lower().endswith(ending)), "")
@@ -84,10 +91,11 @@ def _on_roster(file: Path, zone: tzinfo) -> list[HandedIn]:
         if entry.submission is None:
             continue
         name = entry.student
-        if name in names:
-            name = f"{entry.student}: {entry.submission.name}"
-        if name in names:
-            name = f"{entry.student}: line {entry.line}"
+        for more in (entry.submission.name, f"line {entry.line}"):
+            if name in names:
+                name = f"{entry.student}: {more}"
+        while name in names:  # somebody is called so
+            name += "'"
         names.add(name)
         submitted = entry.submitted or _changed(entry.submission)
         found.append(HandedIn(name, entry.student, entry.submission, submitted))
@@ -96,16 +104,17 @@ def _on_roster(file: Path, zone: tzinfo) -> list[HandedIn]:
 
 def _changed(path: Path) -> datetime:
     """When an archive, or the newest file at the top of a folder, was changed; no link is followed."""
-    newest = 0.0
+    newest = 0
     with suppress(OSError):
         status = path.lstat()
-        newest = status.st_mtime
+        newest = status.st_mtime_ns
         if stat.S_ISDIR(status.st_mode):
             with os.scandir(path) as entries:
-                times = [entry.stat(follow_symlinks=False).st_mtime for entry in entries if _is_file(entry)]
-            newest = max(times, default=newest)
-    return datetime.fromtimestamp(newest, UTC)
+                files = [entry for entry in entries if _is_students(entry)]
+            newest = max((file.stat(follow_symlinks=False).st_mtime_ns for file in files), default=newest)
+    return moment(max(0, min(newest // 1000, _LATEST)))  # whoever packs an archive chooses the times in it
 
 
-def _is_file(entry: os.DirEntry[str]) -> bool:
-    return entry.is_file(follow_symlinks=False)
+def _is_students(entry: os.DirEntry[str]) -> bool:
+    """Whether it is a plain file that no tool has left there, such as what a file manager remembers."""
+    return entry.is_file(follow_symlinks=False) and not ignored((entry.name,))
