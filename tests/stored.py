@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from harness.host.records import Submission
+
 NOON = datetime(2030, 3, 1, 12, tzinfo=UTC)
 CONFIG = b'epochs = 2\n[optimizer]\nname = "SGD"\nlr = 0.1\n'
 
@@ -46,6 +48,7 @@ class Made:
     assignment: str = "hw1-bikes"
     submitted: datetime = NOON
     model: str = ""
+    config: bytes = CONFIG
     outcome: Outcome = Outcome.OK
     public: float | None = 50.0
     private: float | None = 51.0
@@ -96,24 +99,35 @@ class Made:
             Check("beats_simple[private]", "passed", self.hidden, 2.0, "of the hidden half", private=True),
             Check("finite", "failed", 0.0, 1.0, "not finite"),
         )
-        return Report(
-            self.assignment, "Homework", self.name or self.student, self._sha256(), run, checks, 120.0
-        )
-
-    def _sha256(self) -> str:
-        return submission_of(self.student, self._files(), Path(self.student)).sha256
+        name = self.name or self.student
+        return Report(self.assignment, "Homework", name, self.submission.sha256, run, checks, 120.0)
 
     def _files(self) -> dict[str, bytes]:
-        return {"model.py": self.model.encode(), "config.toml": CONFIG}
+        return {"model.py": self.model.encode(), "config.toml": self.config}
+
+    @property
+    def submission(self) -> Submission:
+        """What was handed in."""
+        return submission_of(self.student, self._files(), Path(self.student))
 
     def into(
-        self, store: Store, *, again: bool = False, ran_by: str = "a" * 64, scored_by: str = "b" * 64
+        self,
+        store: Store,
+        *,
+        again: bool = False,
+        ran_by: str = "a" * 64,
+        scored_by: str = "b" * 64,
+        report: Report | None = None,
+        readable: bool = True,
     ) -> str:
-        """Record it, and return the id of the run that is the result."""
-        key = hashlib.sha256(f"{ran_by} {self._sha256()}".encode()).hexdigest()
-        hand_in = HandIn(self.assignment, self.student, self.submitted, key, ran_by, scored_by)
-        submission = submission_of(self.student, self._files(), Path(self.student))
-        return store.record(hand_in, self.report(), submission, again=again)
+        """Record it, or another report of it, and return the id of the run that is the result."""
+        hand_in = HandIn(self.assignment, self.student, self.submitted, self.key(ran_by), ran_by, scored_by)
+        submission = self.submission if readable else None
+        return store.record(hand_in, report or self.report(), submission, again=again)
+
+    def key(self, ran_by: str = "a" * 64) -> str:
+        """What it is known by in the store."""
+        return hashlib.sha256(f"{ran_by} {self.submission.sha256}".encode()).hexdigest()
 
 
 def _interval(value: float | None) -> Interval | None:

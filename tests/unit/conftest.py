@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -21,7 +21,12 @@ from harness.host.records import (
     Runtime,
     Score,
 )
+from harness.host.store.store import Place as StorePlace
+from harness.host.store.store import Store
 from harness.protocol import Outcome, Phase
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 ReportBuilder = Callable[..., Report]
 
@@ -127,3 +132,19 @@ def report_with() -> ReportBuilder:
 def failed_report() -> Report:
     """The sample report of a run that ended in the training."""
     return build({**FAILURE, "score": Score("rmse", "min"), "baselines": (), "epochs": RUN.epochs[:1]})
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> StorePlace:
+    """Where a store can be made, in each kind of database that there is."""
+    if request.param == "sqlite":
+        url = f"sqlite:///{tmp_path / 'runs.sqlite'}"
+    else:
+        url = request.getfixturevalue("postgres_url").render_as_string(hide_password=False)
+    return StorePlace(url, tmp_path / "artifacts")
+
+
+@pytest.fixture
+def store(place: StorePlace) -> Store:
+    """An empty store, in each kind of database that there is."""
+    return Store(place)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import platform
@@ -31,7 +32,7 @@ class Artifacts:
         self.folder = folder
 
     def put(self, content: bytes) -> str:
-        """Keep `content`, unless it is there.
+        """Keep `content`, unless it is there; what was damaged since is mended.
 
         Returns:
             Its SHA-256 in hexadecimal digits.
@@ -42,7 +43,7 @@ class Artifacts:
         digest = hashlib.sha256(content).hexdigest()
         path = self._path(digest)
         with suppress(OSError):
-            if path.stat().st_size == len(content):
+            if path.stat().st_size == len(content) and path.read_bytes() == content:
                 return digest
         try:
             self._write(content, path)
@@ -95,6 +96,19 @@ class Artifacts:
         except BaseException:
             unfinished.unlink(missing_ok=True)
             raise
+        for folder in (path.parent, self.folder):  # the names are on the disk before any row that names them
+            _sync(folder)
 
     def _path(self, digest: str) -> Path:
         return self.folder / digest[:2] / digest[2:]
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # there are file systems that have nothing to do here
+            raise
+    finally:
+        os.close(descriptor)

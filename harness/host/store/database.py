@@ -1,17 +1,19 @@
 """Opens a database, SQLite or PostgreSQL, and says what is wrong with it in the harness's own words.
 
 In SQLite a transaction that writes takes the lock at once: what it read holds until its commit. The file is
-in WAL mode, so that nobody who reads waits for one who writes.
+in WAL mode, so that nobody who reads waits for one who writes. In PostgreSQL whoever reads sees one state,
+and whoever writes sees what others wrote meanwhile: what must not happen twice is locked by name (`alone`).
 """
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from sqlalchemy import URL, NullPool, create_engine, event, make_url
+from sqlalchemy import URL, NullPool, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from harness.host.errors import StoreError, UsageError
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
 BUSY_SECONDS = 30.0  # what a command waits for others that write
+SECONDS_TO_CONNECT = 10
 SECONDS_BETWEEN_TRIES = 0.01
 _WRITES = "harness_writes"
 _FULL = ("disk is full", "No space left on device", "disk I/O error")
@@ -41,7 +44,7 @@ class Database:
     """
 
     def __init__(self, url: URL, what: str) -> None:
-        self.name = url.database or "" if _is_sqlite(url) else url.render_as_string(hide_password=True)
+        self.name = url.database or "" if _is_sqlite(url) else _without_secrets(url)
         self._what = what
         self._engine = _engine(url)
 
@@ -57,8 +60,11 @@ class Database:
         Raises:
             StoreError: the database cannot be read.
         """
-        with self._faults_of_machine(), self._engine.begin() as connection:
-            yield connection
+        with self._faults_of_machine(), self._engine.connect() as connection:
+            if not self.is_sqlite:
+                connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+            with connection.begin():
+                yield connection
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
@@ -71,6 +77,17 @@ class Database:
             writer = connection.execution_options(**{_WRITES: True})
             with writer.begin():
                 yield writer
+
+    def alone(self, writer: Connection, what: str) -> None:
+        """Wait until no other transaction is alone with `what`, and be it until the end of this one.
+
+        Args:
+            writer: from `writing`; in SQLite, it is alone with everything.
+            what: any text that a database can hold.
+        """
+        if not self.is_sqlite:
+            query = text("SELECT pg_advisory_xact_lock(hashtextextended(:what, 0))")
+            writer.execute(query, {"what": f"harness {what}"})
 
     @contextmanager
     def _faults_of_machine(self) -> Iterator[None]:
@@ -89,25 +106,36 @@ def _fix(reason: str) -> str:
     return "see that it can be reached and written to, its folder too"
 
 
-def url_of(text: str | Path) -> URL:
+def url_of(named: str | Path) -> URL:
     """The URL of a database that is named by a URL or by a file's path.
 
     Raises:
         UsageError: it is no URL that can be read.
     """
-    named = str(text)
-    if "://" not in named:
-        return URL.create("sqlite", database=named)
+    name = str(named)
+    if "://" not in name:
+        if _SLASHED.match(name):  # or a file would be named after the password
+            raise UsageError("the URL of the database cannot be read", _FORMS)
+        return URL.create("sqlite", database=name)
     try:
-        url = make_url(named)
+        url = make_url(name)
     except (ArgumentError, ValueError) as error:
         raise UsageError("the URL of the database cannot be read", _FORMS) from error
+    if "@" in f"{url.host}{url.database}" and not _is_sqlite(url):  # the rest of a password that had one
+        raise UsageError("the URL of the database cannot be read", "write an @ in a password as %40")
     if _is_sqlite(url) and not url.database:
         raise UsageError("the URL of the database names no file", _FORMS)
-    return url.set(drivername="postgresql+psycopg") if url.drivername == "postgresql" else url
+    return url.set(drivername=DRIVERS.get(url.drivername, url.drivername))
 
 
+_SLASHED = re.compile(r"postgres(ql)?(\+\w+)?:")
+DRIVERS = {"postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
 _FORMS = "name a file, or postgresql://USER@HOST/DATABASE"
+
+
+def _without_secrets(url: URL) -> str:
+    """A URL as it may be shown: a password may stand among its parameters too."""
+    return url.set(query={}).render_as_string(hide_password=True)
 
 
 def _is_sqlite(url: URL) -> bool:
@@ -116,9 +144,11 @@ def _is_sqlite(url: URL) -> bool:
 
 def _engine(url: URL) -> Engine:
     backend = url.drivername
-    if not (_is_sqlite(url) or backend == "postgresql+psycopg"):
+    if backend not in {"sqlite", *DRIVERS.values()}:
         raise UsageError(f"a database of the kind {backend} is not known here", _FORMS)
-    arguments = {"timeout": BUSY_SECONDS} if _is_sqlite(url) else {}
+    arguments: dict[str, float] = {"timeout": BUSY_SECONDS}
+    if not _is_sqlite(url):
+        arguments = {} if "connect_timeout" in url.query else {"connect_timeout": SECONDS_TO_CONNECT}
     try:
         engine = create_engine(url, poolclass=NullPool, connect_args=arguments)
     except ModuleNotFoundError as error:

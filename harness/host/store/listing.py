@@ -42,11 +42,14 @@ def list_runs(
         return list(connection.execute(query.order_by(RUNS.c.number.desc()).limit(most)).mappings())
 
 
-def list_faults(store: Store, assignment: str | None, most: int) -> list[RowMapping]:
-    """What could not be graded, the newest first."""
+def list_faults(
+    store: Store, assignment: str | None, most: int, student: str | None = None
+) -> list[RowMapping]:
+    """What could not be graded, the newest first; the arguments are those of `list_runs`."""
     query = select(FAULTS).order_by(FAULTS.c.number.desc()).limit(most)
-    if assignment is not None:
-        query = query.where(FAULTS.c.assignment == assignment)
+    for column, value in ((FAULTS.c.assignment, assignment), (FAULTS.c.student, student)):
+        if value is not None:
+            query = query.where(column == storable(value))
     with store.database.reading() as connection:
         return list(connection.execute(query).mappings())
 

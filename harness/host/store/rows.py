@@ -64,9 +64,9 @@ def curve_row(run: Run) -> dict[str, Any]:
     """The columns of `curves`."""
     return {
         "best_epoch": run.best_epoch,
-        "train": [_finite(claim.train_loss) for claim in run.epochs],
-        "valid": [_finite(claim.valid_loss) for claim in run.epochs],
-        "seconds": [_finite(claim.seconds) for claim in run.epochs],
+        "train": [_told(claim.train_loss) for claim in run.epochs],
+        "valid": [_told(claim.valid_loss) for claim in run.epochs],
+        "seconds": [_told(claim.seconds) for claim in run.epochs],
     }
 
 
@@ -170,7 +170,7 @@ def _epochs(curve: RowMapping | None) -> tuple[EpochClaim, ...]:
         return ()
     claims = zip(curve["train"], curve["valid"], curve["seconds"], strict=True)
     return tuple(
-        EpochClaim(epoch, *(math.nan if value is None else value for value in claim))
+        EpochClaim(epoch, *(math.nan if value is None else float(value) for value in claim))
         for epoch, claim in enumerate(claims, start=1)
     )
 
@@ -215,6 +215,11 @@ def _checks(score: RowMapping, private: RowMapping | None) -> tuple[Check, ...]:
 def _check(columns: Sequence[Any], *, private: bool) -> Check:
     name, outcome, points, max_points, message = columns
     return Check(name, outcome, points, max_points, message, private)
+
+
+def _told(claim: float) -> float | str | None:
+    """A claim in JSON, which has no number that is infinite."""
+    return None if math.isnan(claim) else claim if math.isfinite(claim) else str(claim)
 
 
 def _finite(value: float | None) -> float | None:

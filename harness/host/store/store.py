@@ -6,20 +6,23 @@ killed in between leaves bytes that nothing refers to, and no half of a result.
 
 from __future__ import annotations
 
+import os
 import time
+from collections import defaultdict
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import func, insert, make_url, select, text
+from sqlalchemy import func, insert, make_url, select
 
 from harness.host.errors import UsageError
 from harness.host.identity import config_digest, harness_version
 from harness.host.packing import pack
 from harness.host.store.artifacts import Artifacts
 from harness.host.store.database import Database, url_of
+from harness.host.store.listing import is_current
 from harness.host.store.migrations import migrate
 from harness.host.store.rows import (
     curve_row,
@@ -32,7 +35,7 @@ from harness.host.store.rows import (
 from harness.host.store.tables import CHOICES, CURVES, FAULTS, PRIVATE_SCORES, RUNS, SCORES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from sqlalchemy import Connection, RowMapping
 
@@ -64,7 +67,7 @@ class Place:
         artifacts: the folder of what runs are made of.
     """
 
-    url: str
+    url: str = field(repr=False)
     artifacts: Path
 
 
@@ -115,50 +118,57 @@ class Stored:
 class Graded:
     """What an assignment's students have results for.
 
-    A submission has its result if a run of the same work is there and the student has handed in nothing else
-    since: who goes back to an earlier version hands it in once more.
+    A submission has its result if it is what the student had handed in last by its time, as far as the store
+    knows: who goes back to an earlier version hands it in once more, and a copy of the same files that is
+    dated later is nothing new.
+
+    Args:
+        rows: student, time in microseconds, key and id of each run that no later one replaces.
     """
 
-    def __init__(self, rows: list[tuple[str, str, int, str]]) -> None:
-        self._runs: dict[tuple[str, str], tuple[int, str]] = {}
-        self._last: dict[str, tuple[int, str]] = {}
-        for student, key, submitted, run in rows:
-            self._runs[student, key] = max((submitted, run), self._runs.get((student, key), (submitted, run)))
-            self._last[student] = max((submitted, key), self._last.get(student, (submitted, key)))
+    def __init__(self, rows: Iterable[tuple[str, int, str, str]]) -> None:
+        self._handed_in: defaultdict[str, list[tuple[int, str, str]]] = defaultdict(list)
+        for student, submitted, key, run in rows:
+            self._handed_in[student].append((submitted, key, run))
 
     def run_of(self, student: str, key: str, submitted: datetime) -> str | None:
         """The id of the run that is the result of a submission; None: it has none yet."""
-        student = storable(student)
-        found = self._runs.get((student, key))
-        if found is None:
-            return None
-        when, run = found
-        return run if when >= microseconds(submitted) or self._last[student][1] == key else None
+        until = microseconds(submitted)
+        before = [each for each in self._handed_in.get(storable(student), ()) if each[0] <= until]
+        last = max((when for when, _, _ in before), default=None)
+        return next((run for when, work, run in reversed(before) if (when, work) == (last, key)), None)
 
 
 class Store:
     """The results of a course.
 
     Args:
-        place: where it is; a database that is a file is made, with its folder, where it is not there.
+        place: where it is; its tables are made where there are none.
+        make: whether a database that is a file is made too, with its folder, where it is not there.
 
     Raises:
-        UsageError: the URL is not known here, or the database is that of a later harness.
+        UsageError: the URL is not known here, there is no such file, or it is none of this harness's stores.
         StoreError: the database cannot be opened.
     """
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: Place, *, make: bool = True) -> None:
         self.database = Database(make_url(place.url), "the store of results")
         self.artifacts = Artifacts(place.artifacts)
         if self.database.is_sqlite:
+            file = Path(self.database.name)
+            if not make and not os.path.lexists(file):
+                raise UsageError(
+                    f"there is no store of results in {file}",
+                    "grade into it: harness batch FOLDER; or name another one: --store FILE",
+                )
             with suppress(OSError):  # which the database says better
-                Path(self.database.name).parent.mkdir(parents=True, exist_ok=True)
+                file.parent.mkdir(parents=True, exist_ok=True)
         migrate(self.database)
 
     def record(
         self, hand_in: HandIn, report: Report, submission: Submission | None, *, again: bool = False
     ) -> str:
-        """Add a result, unless the same work has one.
+        """Add a result, unless the same work that was handed in at the same time has one.
 
         Args:
             hand_in: whose it is.
@@ -182,11 +192,9 @@ class Store:
             "recorded": time.time_ns() // 1000,
         }
         with self.database.writing() as connection:
-            _one_at_a_time(connection, f"{hand_in.assignment} {hand_in.student}")
-            graded = _graded(connection, hand_in.assignment, hand_in.student)
-            earlier = graded.run_of(hand_in.student, hand_in.key, hand_in.submitted)
-            if earlier is not None and not again:
-                return earlier
+            self.database.alone(connection, f"adds to {hand_in.assignment} of {row['student']}")
+            if not again and (recorded := _recorded(connection, row)) is not None:
+                return recorded
             row["replaces"] = _replaced(connection, row)
             number = connection.execute(insert(RUNS).returning(RUNS.c.number), row).scalar_one()
             if report.run.epochs:
@@ -238,7 +246,9 @@ class Store:
     def graded(self, assignment: str) -> Graded:
         """What an assignment's students have results for."""
         with self.database.reading() as connection:
-            return _graded(connection, assignment, None)
+            columns = (RUNS.c.student, RUNS.c.submitted, RUNS.c.key, RUNS.c.id)
+            query = select(*columns).where(RUNS.c.assignment == assignment, is_current())
+            return Graded(connection.execute(query.order_by(RUNS.c.number)).tuples())
 
     def read(self, run_id: str, *, private: bool) -> Stored:
         """One run with its newest score.
@@ -311,13 +321,12 @@ def _add_score(connection: Connection, number: int, report: Report, scored_by: s
     connection.execute(insert(PRIVATE_SCORES), hidden)
 
 
-def _graded(connection: Connection, assignment: str, student: str | None) -> Graded:
-    query = select(RUNS.c.student, RUNS.c.key, RUNS.c.submitted, RUNS.c.id).where(
-        RUNS.c.assignment == assignment
-    )
-    if student is not None:
-        query = query.where(RUNS.c.student == storable(student))
-    return Graded([tuple(row) for row in connection.execute(query)])
+def _recorded(connection: Connection, row: Mapping[str, Any]) -> str | None:
+    """The id of the run that is the result of the very same hand-in."""
+    same = ("assignment", "student", "key", "submitted")
+    query = select(RUNS.c.id).where(*(RUNS.c[name] == row[name] for name in same), is_current())
+    found: str | None = connection.execute(query.order_by(RUNS.c.number.desc()).limit(1)).scalar()
+    return found
 
 
 def _replaced(connection: Connection, row: Mapping[str, Any]) -> int | None:
@@ -326,12 +335,6 @@ def _replaced(connection: Connection, row: Mapping[str, Any]) -> int | None:
     query = select(func.max(RUNS.c.number)).where(*(RUNS.c[name] == row[name] for name in same))
     number: int | None = connection.execute(query).scalar_one()
     return number
-
-
-def _one_at_a_time(connection: Connection, what: str) -> None:
-    """Have who adds to the same wait; in SQLite, whoever writes is alone already."""
-    if connection.dialect.name == "postgresql":
-        connection.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:what, 0))"), {"what": what})
 
 
 def _run(connection: Connection, run_id: str) -> RowMapping:

@@ -98,7 +98,8 @@ CURVES = Table(
     METADATA,
     Column("run", _NUMBER, ForeignKey(RUNS.c.number), primary_key=True),
     Column("best_epoch", Integer),
-    Column("train", JSON, nullable=False),  # a loss for each epoch, null where it was not finite
+    # A loss for each epoch: a number, "inf", "-inf", or null for NaN.
+    Column("train", JSON, nullable=False),
     Column("valid", JSON, nullable=False),
     Column("seconds", JSON, nullable=False),
 )
