@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.host.errors import UsageError
+from harness.host.errors import StoreError, UsageError
 from harness.host.handed_in import HandedIn
 from harness.host.identity import harness_version, run_digest
 from harness.host.packing import unpack
@@ -36,7 +36,8 @@ def to_run_again(
         UsageError: there is no such run, or it is of another assignment.
     """
     if named:
-        rows = [store.read(each, private=False).row for each in named]
+        found = (store.read(each, private=False).row for each in named)
+        rows = list({row["number"]: row for row in found}.values())
         if other := next((row for row in rows if row["assignment"] != assignment.id), None):
             raise UsageError(
                 f"run {other['id']} is of {other['assignment']}, not of {assignment.id}",
@@ -48,7 +49,9 @@ def to_run_again(
     return [row for row in rows if everything or (row["assignment_sha256"], row["harness"]) != now]
 
 
-def lay_out(store: Store, rows: Iterable[RowMapping], folder: Path) -> list[HandedIn]:
+def lay_out(
+    store: Store, rows: Iterable[RowMapping], folder: Path
+) -> tuple[list[HandedIn], list[StoreError]]:
     """Write what was handed in into a folder each, under its own name.
 
     Of a submission that could not be read nothing was kept, so it cannot be run again; it is left out.
@@ -58,21 +61,26 @@ def lay_out(store: Store, rows: Iterable[RowMapping], folder: Path) -> list[Hand
         rows: of the runs.
         folder: an empty one.
 
-    Raises:
-        StoreError: a submission's files are gone.
+    Returns:
+        What there is to run, and why the others cannot be: their files are gone.
     """
-    handed_in = []
+    handed_in, lost = [], []
     for row in rows:
         if row["content"] is None:
             continue
+        try:
+            files = unpack(store.artifacts.get(row["content"]))
+        except StoreError as error:
+            lost.append(error)
+            continue
         home = folder / row["id"] / _safe(row["submission"])
-        for path, content in unpack(store.artifacts.get(row["content"])).items():
+        for path, content in files.items():
             file = home / path
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(content)
         name = f"{row['student']} ({row['id']})"
         handed_in.append(HandedIn(name, row["student"], home, moment(row["submitted"])))
-    return handed_in
+    return handed_in, lost
 
 
 def _safe(name: str) -> str:

@@ -11,8 +11,7 @@ import numpy as np
 from harness.host import scoring
 from harness.host.checking import Checkable, check_runs
 from harness.host.data import load_data
-from harness.host.errors import StoreError
-from harness.host.grading import report_of
+from harness.host.errors import StoreError, UsageError
 from harness.host.identity import run_digest, score_digest
 from harness.host.packing import unpack
 from harness.host.records import Kept, Score
@@ -63,20 +62,24 @@ class Rescoring:
         changes: of the runs that were scored by other answers, tiers or checks; also those that stay equal.
         up_to_date: how many were scored by these already.
         other_data: how many were run with other data or limits, and must be run again to be comparable.
+        lost: why the others keep their scores: what they are made of is gone.
         scored_by: what the changes are to be stored with.
     """
 
     changes: tuple[Change, ...]
     up_to_date: int
     other_data: int
+    lost: tuple[StoreError, ...]
     scored_by: str
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Again(Checkable):
-    """A run with its new score."""
+    """A run with its new score, and with all that a check may look at."""
 
-    rows: Rows
+    number: int
+    student: str
+    before: Report
 
 
 class Rescorer:
@@ -95,29 +98,45 @@ class Rescorer:
         self._ran_by, self._scored_by = run_digest(assignment), score_digest(assignment, reference)
         self._up_to_date = self._other_data = 0
         self._changes: list[Change] = []
+        self._lost: list[StoreError] = []
 
     def run(self) -> Rescoring:
         """Score all runs that were scored by something else; nothing is written.
 
         Raises:
-            UsageError: the reference or a check is broken.
-            StoreError: what was kept of a run is gone.
+            UsageError: the reference or a check is broken, or there is none and scores would be lost.
+            StoreError: the store cannot be read.
         """
         check_runs(self._assignment, self._outdated(), self._checked, has_reference=self._answers is not None)
-        return Rescoring(tuple(self._changes), self._up_to_date, self._other_data, self._scored_by)
+        changes, lost = tuple(self._changes), tuple(self._lost)
+        return Rescoring(changes, self._up_to_date, self._other_data, lost, self._scored_by)
 
     def _outdated(self) -> Iterator[_Again]:
         for rows in current_runs(self._store, self._assignment.id, private=True):
             if rows.private is not None and rows.private["scored_by"] == self._scored_by:
                 self._up_to_date += 1
-            elif rows.run["assignment_sha256"] != self._ran_by:
+            elif rows.run["content"] is not None and rows.run["assignment_sha256"] != self._ran_by:
                 self._other_data += 1
+            elif self._answers is None and rows.score["public_rows"] is not None:
+                raise UsageError(
+                    f"the runs were scored by hidden answers, and there are none in {self._reference}",
+                    "name the folder that holds reference.toml: --reference DIR",
+                )
             else:
-                yield _Again(self._submission(rows.run), self._scored(rows), rows)
+                try:
+                    again = self._again(rows)
+                except StoreError as error:
+                    self._lost.append(error)
+                else:
+                    yield again
 
-    def _scored(self, rows: Rows) -> Run:
+    def _again(self, rows: Rows) -> _Again:
+        before = read_report(rows.run, rows.curve, rows.score, rows.private)
+        run = replace(self._scored(rows, before.run), log=self._store.log_of(rows.run))
+        return _Again(self._submission(rows.run), run, rows.run["number"], rows.run["student"], before)
+
+    def _scored(self, rows: Rows, run: Run) -> Run:
         """The run with the score that it gets now, and with its predictions for the checks to see."""
-        run = read_report(rows.run, rows.curve, rows.score, rows.private).run
         metric = self._assignment.metric
         if rows.run["seed"] is None:  # it never reached a sandbox
             return replace(run, score=Score(metric.name, metric.direction), baselines=())
@@ -148,11 +167,9 @@ class Rescorer:
     def _checked(self, again: Checkable, checks: tuple[Check, ...]) -> None:
         if not isinstance(again, _Again):
             raise TypeError(type(again))
-        rows = again.rows
-        path = Path(rows.run["submission"])
-        after = report_of(self._assignment, path, again.submission, again.run, checks)
-        before = read_report(rows.run, rows.curve, rows.score, rows.private)
-        self._changes.append(Change(rows.run["number"], rows.run["student"], before, after))
+        run = replace(again.before.run, score=again.run.score, baselines=again.run.baselines)
+        after = replace(again.before, run=run, checks=checks)  # without predictions, of many runs at once
+        self._changes.append(Change(again.number, again.student, again.before, after))
 
 
 def _figures(report: Report) -> tuple[object, ...]:

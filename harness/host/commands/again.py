@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from harness.host.commands import GRADED, MACHINE_FAULT
 from harness.host.commands.grading import run_batch
 from harness.host.commands.options import (
     ArtifactsOption,
@@ -23,12 +24,17 @@ from harness.host.commands.options import (
     SandboxOption,
     StoreOption,
     note,
+    show_fault,
     the_assignment,
     the_place,
     the_reference,
+    the_store,
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from harness.host.errors import StoreError
     from harness.host.rescoring import Rescoring
 
 
@@ -43,27 +49,29 @@ def rescore(
     """Score stored runs again by the answers, tiers and checks as they are now; nothing is run.
 
     What changes for whom is shown before it is written. The scores that were before stay in the store.
+
+    Exit status: 0 all runs have their score or keep it; 2 wrong use; 3 what some are made of is gone.
     """
     from rich.console import Console  # noqa: PLC0415  not for --help
 
     from harness.host.report.changes import render_changes  # noqa: PLC0415  likewise
     from harness.host.rescoring import Rescorer  # noqa: PLC0415  NumPy
-    from harness.host.store.store import Store  # noqa: PLC0415  not for --help
 
     found = the_assignment(assignment)
-    opened = Store(the_place(store, artifacts, found))
+    opened = the_store(store, artifacts, found)
     rescoring = Rescorer(opened, found, the_reference(found, reference)).run()
-    if rescoring.changes:
-        render_changes(rescoring.changes, Console())
+    render_changes(rescoring.changes, Console())
     _say_what_is_left(rescoring, found.id)
-    if not rescoring.changes or not (yes or _agreed(len(rescoring.changes))):
-        return
-    reports = {change.number: change.after for change in rescoring.changes}
-    opened.record_scores(reports, rescoring.scored_by)
-    typer.echo(f"{len(reports)} new scores are stored")
+    if rescoring.changes and (yes or _agreed(len(rescoring.changes))):
+        reports = {change.number: change.after for change in rescoring.changes}
+        opened.record_scores(reports, rescoring.scored_by)
+        typer.echo(f"{len(reports)} new scores are stored")
+    raise typer.Exit(MACHINE_FAULT if rescoring.lost else GRADED)
 
 
 def _say_what_is_left(rescoring: Rescoring, assignment: str) -> None:
+    for error in rescoring.lost:
+        show_fault(error)
     if rescoring.up_to_date:
         typer.echo(f"{rescoring.up_to_date} runs have their score by these answers, tiers and checks already")
     if rescoring.other_data:
@@ -101,20 +109,34 @@ def regrade(  # noqa: PLR0913  what there is to choose
     """Run stored submissions again whose data, limits or harness are not the same any more.
 
     The new run takes the place of the old one, which stays in the store; no attempt is counted.
+
+    Exit status: 0 all were graded, whatever their outcome; 2 wrong use; 3 some could not be graded.
     """
     from harness.host.batch import Plan  # noqa: PLC0415  not for --help
     from harness.host.regrading import lay_out, to_run_again  # noqa: PLC0415  likewise
     from harness.host.session import Means  # noqa: PLC0415  likewise
-    from harness.host.store.store import Store  # noqa: PLC0415  likewise
 
     found = the_assignment(assignment)
-    place = the_place(store, artifacts, found)
-    opened = Store(place)
+    opened = the_store(store, artifacts, found)
     rows = to_run_again(opened, found, run or [], everything=everything)
     if not rows:
         typer.echo("all runs are of this harness and these data; --all runs them again nevertheless")
         return
-    means = Means(sandbox, device, runtime, found.id, the_reference(found, reference))
+    means, status = Means(sandbox, device, runtime, found.id, the_reference(found, reference)), GRADED
     with tempfile.TemporaryDirectory(prefix="harness-") as folder:
-        handed_in = lay_out(opened, rows, Path(folder))
-        run_batch(Plan(found, means, place, again=True), handed_in, jobs, cluster)
+        handed_in, lost = lay_out(opened, rows, Path(folder))
+        _say_what_is_left_out(len(rows) - len(handed_in) - len(lost), lost)
+        plan = Plan(found, means, the_place(store, artifacts, found), again=True)
+        if handed_in:
+            try:
+                run_batch(plan, handed_in, jobs, cluster)
+            except typer.Exit as done:
+                status = done.exit_code
+    raise typer.Exit(MACHINE_FAULT if lost else status)
+
+
+def _say_what_is_left_out(unread: int, lost: Sequence[StoreError]) -> None:
+    for error in lost:
+        show_fault(error)
+    if unread:
+        note(f"left out: {unread}, whose files could not be read, so that none are kept; hand them in again")

@@ -21,9 +21,9 @@ from harness.host.commands.options import (
     moment_of,
     note,
     the_assignment,
-    the_place,
     the_reference,
     the_roster,
+    the_store,
     write_out,
     zone_of,
 )
@@ -91,7 +91,6 @@ def leaderboard(  # noqa: PLR0913  what there is to choose
     """Rank the students of an assignment, with the tiers among them."""
     from harness.host.leaderboard import formats  # noqa: PLC0415  pandas
     from harness.host.leaderboard.board import Wanted, make_board  # noqa: PLC0415  likewise
-    from harness.host.store.store import Store  # noqa: PLC0415  not for --help
 
     check_targets(out)
     found = the_assignment(assignment)
@@ -102,7 +101,7 @@ def leaderboard(  # noqa: PLR0913  what there is to choose
         roster=the_roster(roster, found),
         aliases=names is NamesChoice.ALIASES,
     )
-    opened = Store(the_place(store, artifacts, found))
+    opened = the_store(store, artifacts, found)
     board = make_board(opened, found, the_reference(found, reference), wanted, note)
     if form is FormatChoice.TABLE and out is None:
         from rich.console import Console  # noqa: PLC0415  not for --help
@@ -138,12 +137,11 @@ def grades(  # noqa: PLR0913  what there is to choose
     """Write the final grades, with what being late takes off, for people or for Canvas and Moodle."""
     from harness.host.exports.counting import counting_runs  # noqa: PLC0415  pandas
     from harness.host.exports.export import export_grades  # noqa: PLC0415  likewise
-    from harness.host.store.store import Store  # noqa: PLC0415  not for --help
 
     check_targets(out)
     found = the_assignment(assignment)
     class_ = the_roster(roster, found)
-    frame = counting_runs(Store(the_place(store, artifacts, found)), found, select, class_)
+    frame = counting_runs(the_store(store, artifacts, found), found, select, class_)
     text = export_grades(
         frame,
         found,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,12 +12,11 @@ import typer
 from harness.host.errors import HarnessError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from datetime import datetime, tzinfo
 
     from harness.host.assignment import Assignment
     from harness.host.roster import Roster
-    from harness.host.store.store import Place
+    from harness.host.store.store import Place, Store
 
 
 class SandboxChoice(StrEnum):
@@ -131,6 +131,18 @@ def the_place(store: str | None, artifacts: Path | None, assignment: Assignment 
     return place_of(store, artifacts, root)
 
 
+def the_store(store: str | None, artifacts: Path | None, assignment: Assignment | None = None) -> Store:
+    """The course's store, which must be there; the arguments are those of `the_place`.
+
+    Raises:
+        UsageError: there is none.
+        StoreError: it cannot be opened.
+    """
+    from harness.host.store.store import Store  # noqa: PLC0415  not for --help
+
+    return Store(the_place(store, artifacts, assignment), make=False)
+
+
 def the_roster(path: Path | None, assignment: Assignment) -> Roster | None:
     """The class, if it was named."""
     from harness.host.roster import read_roster  # noqa: PLC0415  not for --help
@@ -193,6 +205,13 @@ def show_fault(error: HarnessError) -> None:
         typer.echo(f"  fix: {printable_text(error.fix)}", err=True)
 
 
+def say(text: str) -> None:
+    """Write a line to standard output, with what its encoding cannot carry spelled out."""
+    from harness.host.report.text import encodable  # noqa: PLC0415  not for --help
+
+    typer.echo(encodable(text, sys.stdout.encoding))
+
+
 def write_out(text: str | bytes, out: Path | None) -> None:
     """Write a whole document to a file, or to standard output as it is.
 
@@ -206,9 +225,3 @@ def write_out(text: str | bytes, out: Path | None) -> None:
         typer.echo(data, nl=False)
     else:
         write_bytes_atomically(data, out)
-
-
-def lines(texts: Sequence[str]) -> None:
-    """Write lines to standard output."""
-    for text in texts:
-        typer.echo(text)

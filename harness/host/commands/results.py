@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -13,13 +13,11 @@ from harness.host.commands.options import (
     AssignmentArgument,
     StoreOption,
     check_targets,
+    say,
     the_assignment,
-    the_place,
+    the_store,
 )
 from harness.host.errors import UsageError
-
-if TYPE_CHECKING:
-    from harness.host.store.store import Store
 
 RunArgument = Annotated[
     str, typer.Argument(metavar="RUN", help="The run's id, or the beginning of it that no other has.")
@@ -51,9 +49,11 @@ def runs(  # noqa: PLR0913  what there is to choose by
 
     if outcome is not None and outcome not in set(Outcome):
         raise UsageError(f"there is no outcome {outcome}", f"there are {', '.join(Outcome)}")
-    opened = _open(store, artifacts)
+    if outcome is not None and faults:
+        raise UsageError("what could not be graded has no outcome", "leave out --outcome or --faults")
+    opened = the_store(store, artifacts)
     if faults:
-        lists.render_faults(list_faults(opened, assignment, most), Console())
+        lists.render_faults(list_faults(opened, assignment, most, student), Console())
     else:
         lists.render_runs(list_runs(opened, assignment, student, outcome, most), Console())
 
@@ -78,28 +78,28 @@ def show(
     from harness.host.report.runs import whose  # noqa: PLC0415  likewise
 
     check_targets(json, junit, feedback)
-    opened = _open(store, artifacts)
+    opened = the_store(store, artifacts)
     stored = opened.read(run, private=True)
-    typer.echo(whose(stored.row))
-    render(stored.report, Console())
     write_reports(stored.report, json, junit, None)
     if feedback is not None:  # made of rows that tell nothing of the private split
         write_reports(opened.read(run, private=False).report, None, None, feedback)
+    say(whose(stored.row))
+    render(stored.report, Console())
 
 
 def log(run: RunArgument, *, store: StoreOption = None, artifacts: ArtifactsOption = None) -> None:
     """Write all that a run's code printed, as far as its cap let it, with nothing that a terminal acts on."""
     from harness.host.report.text import printable_text  # noqa: PLC0415  not for --help
 
-    opened = _open(store, artifacts)
-    typer.echo(printable_text(opened.log_of(opened.read(run, private=False).row)))
+    opened = the_store(store, artifacts)
+    say(printable_text(opened.log_of(opened.read(run, private=False).row)))
 
 
 def choose(run: RunArgument, *, store: StoreOption = None, artifacts: ArtifactsOption = None) -> None:
     """Have a run count for its student, where boards and grades are made with --select chosen."""
     from harness.host.report.runs import whose  # noqa: PLC0415  not for --help
 
-    typer.echo(f"chosen: {whose(_open(store, artifacts).choose(run))}")
+    say(f"chosen: {whose(the_store(store, artifacts).choose(run))}")
 
 
 def pages(
@@ -113,11 +113,5 @@ def pages(
     from harness.host.pages import write_pages  # noqa: PLC0415  not for --help
 
     found = the_assignment(assignment)
-    opened = _open(store, artifacts)
+    opened = the_store(store, artifacts, found)
     typer.echo(f"{write_pages(opened, found.id, out)} pages in {out}")
-
-
-def _open(store: str | None, artifacts: Path | None) -> Store:
-    from harness.host.store.store import Store  # noqa: PLC0415  not for --help
-
-    return Store(the_place(store, artifacts))

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
     from harness.host.records import Interval, Report
 
-_RUN, _POINTS, _SCORE = 18, 16, 24
+_RUN, _POINTS, _SCORE = 18, 18, 17
+_LEAST = 10  # columns for a name
 MOST = 100
 
 
@@ -48,7 +49,7 @@ def render_changes(changes: Sequence[Changed], console: Console) -> None:
     page = Page(console)
     changed = [change for change in changes if not change.is_none]
     arrow = "→" if page.unicode else "->"
-    name = page.width - _RUN - _POINTS - 2 * _SCORE
+    name = max(_LEAST, page.width - _RUN - _POINTS - 2 * _SCORE)
 
     def line(texts: Sequence[str], style: str = "") -> None:
         sizes = (_RUN, name, -_POINTS, -_SCORE, -_SCORE)
@@ -57,29 +58,39 @@ def render_changes(changes: Sequence[Changed], console: Console) -> None:
     if changed:
         line(("run", "student", "points", "public", "private"), "dim")
     for change in changed[:MOST]:
-        before, after = change.before, change.after
+        reports = (change.before, change.after)
+        scores = [report.run.score for report in reports]
         line(
             (
-                after.run.run_id,
+                change.after.run.run_id,
                 change.student,
-                _both(points(before.points), points(after.points), arrow),
-                _both(_value(before.run.score.public), _value(after.run.score.public), arrow),
-                _both(_value(before.run.score.private), _value(after.run.score.private), arrow),
+                _points(reports, arrow),
+                _both([_value(score.public) for score in scores], arrow),
+                _both([_value(score.private) for score in scores], arrow),
             )
         )
     if len(changed) > MOST:
         page.line(f"and {len(changed) - MOST} more")
     better = sum(change.after.points > change.before.points for change in changed)
     worse = sum(change.after.points < change.before.points for change in changed)
-    equal = len(changes) - len(changed)
-    others = len(changed) - better - worse
-    page.line(f"{len(changes)} runs were scored again; {equal} stay as they are")
-    page.line(f"{better} get more points, {worse} fewer, and {others} another score for the same points")
+    page.line(f"scored again: {len(changes)}, of which {len(changes) - len(changed)} stay as they are")
+    if changed:
+        others = len(changed) - better - worse
+        page.line(f"more points: {better}, fewer: {worse}, another score for the same points: {others}")
+
+
+def _points(reports: Sequence[Report], arrow: str) -> str:
+    of = [points(report.max_points) for report in reports]
+    earned = [points(report.points) for report in reports]
+    if of[0] == of[1]:
+        return f"{_both(earned, arrow)}/{of[0]}"
+    return _both([f"{each}/{most}" for each, most in zip(earned, of, strict=True)], arrow)
 
 
 def _value(interval: Interval | None) -> str:
     return figure(interval.value if interval is not None else None)
 
 
-def _both(before: str, after: str, arrow: str) -> str:
+def _both(texts: Sequence[str], arrow: str) -> str:
+    before, after = texts
     return before if before == after else f"{before} {arrow} {after}"
