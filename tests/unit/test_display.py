@@ -7,29 +7,37 @@ import io
 import json
 import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
+import pandas as pd
 import pytest
 from markdown_it import MarkdownIt
 from rich.cells import cell_len
 from rich.console import Console
 
-from harness.host.assignment import Assignment
 from harness.host.commands.options import show_fault
 from harness.host.errors import UsageError
-from harness.host.leaderboard import leaderboard
+from harness.host.leaderboard.formats import render as render_board
+from harness.host.leaderboard.formats import to_csv, to_html, to_json, to_markdown, to_parquet
 from harness.host.records import Check, Environment, Place, Report
 from harness.host.report.document import staff_document, student_document, write_feedback, write_json
+from harness.host.report.html.board_table import shown_name
 from harness.host.report.junit import write_junit
 from harness.host.report.live import LiveProgress, PlainProgress
 from harness.host.report.terminal import render
 from harness.host.report.text import printable
 from harness.protocol import Outcome
+from tests.boards import assignment_in, board_of
+from tests.parsed_page import data_of, parsed
+from tests.stored import Made, store_in
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from markdown_it.token import Token
+
+    from harness.host.leaderboard.board import Board
 
 ReportBuilder = Callable[..., Report]
 
@@ -197,70 +205,79 @@ def test_junit_is_xml_with_the_same_elements(
 
 
 @pytest.fixture
-def board(report_with: ReportBuilder, hostile: str, tmp_path: Path) -> Callable[[str], str]:
-    """The leaderboard of one submission that has the text for a name, in a form."""
-    assignment = Assignment.model_validate(
-        {
-            "id": "hw1-bikes",
-            "title": "Bikes",
-            "task": "regression",
-            "data": {"target": "count"},
-            "metric": {"name": "rmse", "direction": "min"},
-            "loss": {"name": "MSELoss"},
-            "points": {"contract": 1.0, "finished": 1.0, "finite": 1.0, "runtime": 1.0},
-            "tiers": [],
-            "folder": Path("assignments/hw1-bikes"),
-        }
-    )
-    write_json(staff_document(report_with(submission_name=hostile)), tmp_path / "report.json")
+def board(tmp_path: Path) -> Callable[[str], Board]:
+    """The leaderboard of a store with one submission, that of a student of a name, between two tiers."""
 
-    def written(form: str) -> str:
-        console, file = terminal(colours=False)
-        return leaderboard(assignment, tmp_path, "public", form, console) or file.getvalue()
+    def made(name: str) -> Board:
+        (tmp_path / "course").mkdir()
+        store = store_in(tmp_path / "course")
+        Made(name, public=62.3456).into(store)
+        return board_of(store, assignment_in(tmp_path))
 
-    return written
+    return made
 
 
 def name_on_board(hostile: str) -> str:
-    """The name as the report's JSON carries it to the leaderboard."""
-    return hostile.encode("utf-8", "backslashreplace").decode()
+    """The name as the store carries it to the leaderboard."""
+    return hostile.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
 
 
-def test_a_leaderboard_in_csv_has_one_inert_cell(board: Callable[[str], str], hostile: str) -> None:
+def test_a_leaderboard_in_csv_has_one_inert_cell(board: Callable[[str], Board], hostile: str) -> None:
     """A reader of CSV finds one row, with the text, behind an apostrophe where it would be a formula."""
-    text = board("csv")
+    text = to_csv(board(hostile))
     assert_inert(text)
-    (row,) = csv.DictReader(io.StringIO(text))
+    _, row, _ = csv.DictReader(io.StringIO(text))
     assert row["name"].removeprefix("'") == printable(name_on_board(hostile))
     assert row["name"].lstrip()[:1] not in set("=+-@\uff1d\uff0b\uff0d\uff20\t\r")
-    assert row["public_rmse"] == "0.6235"
+    assert row["public_rmse"] == "62.35"
 
 
-def test_a_leaderboard_in_markdown_has_one_row(board: Callable[[str], str], hostile: str) -> None:
-    """A parser finds a head and one row of five cells, and the name is code."""
-    text = board("md")
+def test_a_leaderboard_in_markdown_has_one_row(board: Callable[[str], Board], hostile: str) -> None:
+    """A parser finds a head and three rows of six cells, and the name is code."""
+    text = to_markdown(board(hostile))
     assert_inert(text)
     found = tokens(text)
-    assert [token.type for token in found].count("td_open") == 5
-    assert not (ACTIVE_MARKDOWN - {"heading_open"}) & {token.type for token in found}
-    spans = [token.content.strip() for token in found if token.type == "code_inline"]
-    assert spans[-1] == printable(name_on_board(hostile)).replace("|", "\\x7c").strip()
+    assert [token.type for token in found].count("td_open") == 18
+    assert not (ACTIVE_MARKDOWN - {"heading_open", "em_open"}) & {token.type for token in found}
+    *_, name, _ = [token.content.strip() for token in found if token.type == "code_inline"]
+    assert name == printable(name_on_board(hostile)).replace("|", "\\x7c").strip()
 
 
-def test_a_leaderboard_in_json_gives_back_the_name(board: Callable[[str], str], hostile: str) -> None:
-    """The name is the report's own, in a file of ASCII."""
-    text = board("json")
+def test_a_leaderboard_in_json_gives_back_the_name(board: Callable[[str], Board], hostile: str) -> None:
+    """The name is the store's own, in a file of ASCII."""
+    text = to_json(board(hostile))
     assert_inert(text)
     assert text.isascii()
-    assert [row["name"] for row in json.loads(text)["rows"]] == [name_on_board(hostile)]
+    assert [row["name"] for row in json.loads(text)["rows"]] == ["boss", name_on_board(hostile), "simple"]
 
 
-def test_a_leaderboard_on_a_terminal_has_one_line(board: Callable[[str], str], hostile: str) -> None:
+def test_a_leaderboard_in_parquet_gives_back_the_name(board: Callable[[str], Board], hostile: str) -> None:
+    """The name is the store's own, for programs."""
+    frame = pd.read_parquet(io.BytesIO(to_parquet(board(hostile))))
+    assert list(frame["name"]) == ["boss", name_on_board(hostile), "simple"]
+
+
+def test_a_leaderboard_as_a_page_has_one_row(board: Callable[[str], Board], hostile: str) -> None:
+    """A parser finds the elements that it finds without the name, and the name as text, cut if need be."""
+    shown = to_html(board(hostile))
+    assert_no_controls(shown)
+    page = parsed(shown)
+    _, row, _ = page.one("tbody").all("tr")
+    assert row.one("bdi").raw == shown_name(name_on_board(hostile))
+    assert [element.tag for element in row.all("bdi") + row.all("td")] == ["bdi", *["td"] * 5]
+    assert len(page.all("script")) == 2
+    assert not page.all("img") + page.all("a", href="javascript:alert(1)")
+    assert data_of(page)["cells"]["name"] == ["boss", shown_name(name_on_board(hostile)), "simple"]
+
+
+def test_a_leaderboard_on_a_terminal_has_one_line(board: Callable[[str], Board], hostile: str) -> None:
     """The name stands in its column, cut if need be, with the score behind it on the same line."""
-    text = board("table")
+    console, file = terminal(colours=False)
+    render_board(board(hostile), console)
+    text = file.getvalue()
     assert_inert(text)
     assert max(cell_len(line) for line in text.split("\n")) <= 80
-    (line,) = (line for line in text.split("\n") if "0.6235" in line)
+    (line,) = (line for line in text.split("\n") if "62.35" in line)
     assert printable(name_on_board(hostile))[:20].rstrip() in line
 
 
