@@ -131,8 +131,18 @@ def prediction_order(n_rows: int, key: bytes, submission_sha256: str) -> NDArray
     Returns:
         (M,) row positions: ``test_inputs[order]`` is what the sandbox gets.
     """
+    return drawn_order(n_rows, order_seed(key, submission_sha256))
+
+
+def order_seed(key: bytes, submission_sha256: str) -> int:
+    """What a prediction order is drawn with; it tells nothing of the key."""
     digest = hmac.digest(key, b"prediction order:" + submission_sha256.encode(), hashlib.sha256)
-    order: NDArray[np.int64] = np.random.default_rng(int.from_bytes(digest, "big")).permutation(n_rows)
+    return int.from_bytes(digest, "big")
+
+
+def drawn_order(n_rows: int, seed: int) -> NDArray[np.int64]:
+    """The order (M,) of so many rows that a seed stands for."""
+    order: NDArray[np.int64] = np.random.default_rng(seed).permutation(n_rows)
     return order
 
 

@@ -19,7 +19,7 @@ from harness.host.errors import MachineError
 from harness.host.execution import Execution
 from harness.host.records import Environment, EpochClaim, PhaseResult, Place, Usage
 from harness.host.verdict import Job
-from harness.host.work import Plan, Rows
+from harness.host.work import Draws, Plan, Rows
 from harness.protocol import Message, Outcome, Phase, ProtocolError, encode, read_message
 
 if TYPE_CHECKING:
@@ -116,10 +116,8 @@ def unpack_rows(parcel: bytes) -> Rows:
 
 
 def pack_work(parcel: Parcel) -> bytes:
-    """A submission's work as bytes."""
+    """A submission's work as bytes: hardly more than its code, since its orders can be drawn again."""
     plan = parcel.plan
-    first, second = plan.orders
-    shapes, blobs = _packed({"valid_rows": plan.valid_rows, "first": first, "second": second})
     fields = {
         "run_id": parcel.run_id,
         "sandbox": parcel.sandbox,
@@ -128,10 +126,10 @@ def pack_work(parcel: Parcel) -> bytes:
         "rows": parcel.rows,
         "limits": plan.limits.model_dump(),
         "jobs": [_job_fields(job) for job in (plan.training, *plan.predictions)],
+        "draws": asdict(plan.draws),
         "reads_csv": plan.reads_csv,
-        "arrays": shapes,
     }
-    return _wrap(WORK, fields, {**plan.training.blobs, **blobs})
+    return _wrap(WORK, fields, plan.training.blobs)
 
 
 def unpack_work(parcel: bytes) -> Parcel:
@@ -141,17 +139,19 @@ def unpack_work(parcel: bytes) -> Parcel:
         ParcelError: the bytes are no work, or of another edition.
     """
     message = _unwrap(parcel, WORK)
-    fields, arrays = message.fields, _unpacked(message)
-    code = {name: blob for name, blob in message.blobs.items() if name not in fields["arrays"]}
+    fields, code = message.fields, dict(message.blobs)
     training, first, second = (
         Job(**{**each, "phase": Phase(each["phase"])}, blobs=code) for each in fields["jobs"]
     )
+    drawn = fields["draws"]
+    draws = Draws(drawn["seed"], drawn["valid_ratio"], tuple(drawn["order_seeds"]))
     plan = Plan(
         limits=Limits.model_validate(fields["limits"]),
         training=training,
         predictions=(first, second),
-        valid_rows=arrays["valid_rows"],
-        orders=(arrays["first"], arrays["second"]),
+        draws=draws,
+        valid_rows=draws.valid_rows(training.fields["rows"]),
+        orders=draws.orders(first.fields["rows"]),
         reads_csv=fields["reads_csv"],
     )
     names = ("run_id", "sandbox", "device", "runtime", "rows")

@@ -16,7 +16,7 @@ from harness.host import data as tables
 from harness.host.reference import load_reference
 from harness.host.scoring import InvalidPredictionsError, parse_predictions
 from harness.host.verdict import Job
-from harness.host.work import Plan, Rows
+from harness.host.work import Draws, Plan, Rows
 from harness.protocol import Outcome, Phase
 
 if TYPE_CHECKING:
@@ -156,8 +156,13 @@ def _plan(
     reference: Reference | None,
     device: str,
 ) -> Plan:
-    valid_rows = tables.validation_rows(len(data.train_targets), config.valid_ratio, config.seed)
     key = reference.split_key if reference is not None else b"no reference"
+    seeds = (
+        tables.order_seed(key, submission.sha256),
+        tables.order_seed(key, f"{submission.sha256}:again"),
+    )
+    draws = Draws(config.seed, config.valid_ratio, seeds)
+    valid_rows = draws.valid_rows(len(data.train_targets))
     met = len(data.test_ids) + len(valid_rows)
     fields = _common_fields(assignment, submission, config, data, device)
     code: dict[str, bytes | memoryview] = {"code": b"".join(submission.files.values())}
@@ -165,11 +170,9 @@ def _plan(
         assignment.limits,
         _training(assignment, config, fields | {"rows": len(data.train_targets)}, code),
         _predictions(assignment, config, fields | {"rows": met}, code),
+        draws,
         valid_rows,
-        (
-            tables.prediction_order(met, key, submission.sha256),
-            tables.prediction_order(met, key, f"{submission.sha256}:again"),
-        ),
+        draws.orders(met),
         reads_csv=any(DATASET in content for content in submission.files.values()),
     )
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from harness.host.data import SpelledRows
+from harness.host.data import SpelledRows, drawn_order, validation_rows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -43,6 +43,30 @@ class Rows:
     train_file: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Draws:
+    """What decides which rows are for validation, and in which orders a submission meets the test rows.
+
+    Attributes:
+        seed: of the config.
+        valid_ratio: of the config.
+        order_seeds: of the first and the second prediction; see `harness.host.data.order_seed`.
+    """
+
+    seed: int
+    valid_ratio: float
+    order_seeds: tuple[int, int]
+
+    def valid_rows(self, n_rows: int) -> NDArray[np.int64]:
+        """See `harness.host.data.validation_rows`."""
+        return validation_rows(n_rows, self.valid_ratio, self.seed)
+
+    def orders(self, n_rows: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Of the first and the second prediction, each (n_rows,)."""
+        first, second = self.order_seeds
+        return drawn_order(n_rows, first), drawn_order(n_rows, second)
+
+
 @dataclass(frozen=True, eq=False, slots=True)
 class Plan:
     """What is one submission's own: with the rows, all that its sandboxes need.
@@ -51,6 +75,7 @@ class Plan:
         limits: what each sandbox may use.
         training: the job but for the rows.
         predictions: the first and the second job, but for the rows and the weights.
+        draws: what the following were drawn with.
         valid_rows: (V,) positions of the validation rows in the training data.
         orders: of the first and the second prediction; for each row that the sandbox sees, its position
             among the test rows followed by the validation rows.
@@ -60,6 +85,7 @@ class Plan:
     limits: Limits
     training: Job
     predictions: tuple[Job, Job]
+    draws: Draws
     valid_rows: NDArray[np.int64]
     orders: tuple[NDArray[np.int64], NDArray[np.int64]]
     reads_csv: bool

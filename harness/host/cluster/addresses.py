@@ -35,6 +35,7 @@ SETTINGS = {
     "distributed.scheduler.unknown-task-duration": "30s",  # so that Slurm is asked for many workers at once
     "distributed.scheduler.http.routes": [],
     "distributed.worker.http.routes": [],
+    "distributed.admin.low-level-log-length": 100,  # of messages that are kept whole, for each worker
     "distributed.worker.profile.enabled": False,  # it would sample the threads that watch trainings
 }
 CHATTY = ("distributed", "distributed.client", "distributed.worker", "tornado", "tornado.application")
