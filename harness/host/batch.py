@@ -17,6 +17,7 @@ from harness.host.batch_worker import Job
 from harness.host.cores import usable_cores
 from harness.host.errors import HarnessError, InterruptedGradingError, StoreError
 from harness.host.keeping import key_of_path
+from harness.host.sandbox import gpu
 from harness.host.store.store import Store
 
 if TYPE_CHECKING:
@@ -88,18 +89,18 @@ class Watcher(Protocol):
 def workers_for(submissions: int, jobs: int | None, assignment: Assignment, device: str) -> int:
     """How many processes grade: as asked for, else as many runs as the cores can hold; never idle ones.
 
-    One at a time where a GPU is used, since each run has the whole of it.
+    Where GPUs are used, never more than there are, since each run has the whole of one.
     """
-    on_gpu = assignment.limits.gpu and device != "cpu" and device_is_gpu(device)
-    side_by_side = 1 if on_gpu else int(len(usable_cores()) // max(1.0, assignment.limits.cpus))
-    return max(1, min(jobs or side_by_side, submissions))
+    gpus = gpus_for(assignment, device)
+    side_by_side = len(gpus) or int(len(usable_cores()) // max(1.0, assignment.limits.cpus))
+    wanted = min(jobs or side_by_side, len(gpus) or submissions)
+    return max(1, min(wanted, submissions))
 
 
-def device_is_gpu(device: str) -> bool:
-    """Whether a run that asks for this device gets a GPU of this machine."""
-    from harness.host.sandbox import gpu  # noqa: PLC0415  it looks for a driver
-
-    return device == "cuda" or gpu.available()
+def gpus_for(assignment: Assignment, device: str) -> list[str]:
+    """The GPUs of this machine that runs of an assignment get; none where they are to run on processors."""
+    on_gpu = assignment.limits.gpu and device != "cpu" and gpu.available()
+    return gpu.names() if on_gpu else []
 
 
 class Batch:
@@ -135,7 +136,9 @@ class Batch:
         """
         self._store.artifacts.sweep()
         graded = self._store.graded(self._plan.assignment.id)
-        threads = [threading.Thread(target=self._work, args=[graded], daemon=True) for _ in range(workers)]
+        gpus = gpus_for(self._plan.assignment, self._plan.means.device)
+        each = [gpus[number] if number < len(gpus) else None for number in range(workers)]
+        threads = [threading.Thread(target=self._work, args=[graded, one], daemon=True) for one in each]
         try:
             for thread in threads:
                 thread.start()
@@ -159,7 +162,7 @@ class Batch:
         for process in processes:
             process.terminate()
 
-    def _work(self, graded: Graded) -> None:
+    def _work(self, graded: Graded, gpu_name: str | None) -> None:
         process: BatchProcess | None = None
         try:
             while (handed_in := self._next()) is not None:
@@ -167,7 +170,7 @@ class Batch:
                 if result is None:
                     with self._lock:
                         self._watcher.begins(handed_in)
-                    result, process = self._graded(handed_in, process)
+                    result, process = self._graded(handed_in, process, gpu_name)
                 if self._stopped:
                     return
                 self._end(result)
@@ -179,13 +182,13 @@ class Batch:
                 self._close(process)
 
     def _graded(
-        self, handed_in: HandedIn, process: BatchProcess | None
+        self, handed_in: HandedIn, process: BatchProcess | None, gpu_name: str | None
     ) -> tuple[Result, BatchProcess | None]:
         """Have a process grade, another one where it is lost; it stays for the next."""
         plan = self._plan
         job = Job(handed_in.path, handed_in.student, handed_in.submitted, plan.means, plan.place, plan.again)
         for _ in range(TRIES):
-            process = process or self._started()
+            process = process or self._started(gpu_name)
             answer = process.grade(job, self._tell)
             if answer is not None:
                 if answer.pop("stops_all", False):
@@ -211,8 +214,8 @@ class Batch:
             return None if self._stopped else self._waiting.get_nowait()
         return None
 
-    def _started(self) -> BatchProcess:
-        process = BatchProcess()
+    def _started(self, gpu_name: str | None) -> BatchProcess:
+        process = BatchProcess(gpu_name)
         with self._lock:
             self._processes.add(process)
             if self._stopped:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from harness.host import batch_worker
+from harness.host.sandbox import gpu
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,15 +19,20 @@ SECONDS_TO_LEAVE = 30.0  # for a process that has sandboxes to end
 
 
 class BatchProcess:
-    """A process that runs `batch_worker`."""
+    """A process that runs `batch_worker`.
 
-    def __init__(self) -> None:
+    Args:
+        gpu_name: the GPU that its runs get; None: they get none, or the first.
+    """
+
+    def __init__(self, gpu_name: str | None = None) -> None:
         self._process = subprocess.Popen(
             [sys.executable, "-m", batch_worker.__name__],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
             encoding="utf-8",
+            env={**os.environ, gpu.VISIBLE: gpu_name} if gpu_name is not None else None,
             start_new_session=True,  # Ctrl-C is the batch's to pass on
         )
 

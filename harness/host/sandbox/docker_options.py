@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from docker.types import DeviceRequest, LogConfig, Ulimit
 
+from harness.host.sandbox import gpu
 from harness.host.sandbox.base import Wall
 from harness.host.sandbox.cgroup import FULL_SHARES, LOW_SHARES
 from harness.host.sandbox.seccomp import docker_profile
@@ -84,8 +85,15 @@ def host_config(client: DockerClient, spec: SandboxSpec, cpus: float, runtime: s
     else:
         options["cap_add"] = ["SYS_ADMIN"]
     if spec.gpu:
-        options["device_requests"] = [DeviceRequest(count=1, capabilities=[["gpu"]])]
+        options["device_requests"] = [_one_gpu()]
     return client.api.create_host_config(**options)
+
+
+def _one_gpu() -> DeviceRequest:
+    """The first GPU that this process may use; any, where the engine's machine is another one."""
+    chosen = gpu.names()[:1]
+    which = {"device_ids": chosen} if chosen else {"count": 1}
+    return DeviceRequest(**which, capabilities=[["gpu"]])
 
 
 def parent_host_config(client: DockerClient, spec: SandboxSpec, cpus: float) -> dict[str, Any]:
