@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sys
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -123,8 +121,9 @@ def regrade(  # noqa: PLR0913  what there is to choose
         typer.echo("all runs are of this harness and these data; --all runs them again nevertheless")
         return
     means, status = Means(sandbox, device, runtime, found.id, the_reference(found, reference)), GRADED
-    with tempfile.TemporaryDirectory(prefix="harness-") as folder:
-        handed_in, lost = lay_out(opened, rows, Path(folder))
+    opened.artifacts.sweep()
+    with opened.artifacts.workspace() as folder:
+        handed_in, lost = lay_out(opened, rows, folder)
         _say_what_is_left_out(len(rows) - len(handed_in) - len(lost), lost)
         plan = Plan(found, means, the_place(store, artifacts, found), again=True)
         if handed_in:

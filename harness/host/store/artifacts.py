@@ -8,17 +8,20 @@ import os
 import platform
 import re
 import secrets
-from contextlib import suppress
+import shutil
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from harness.host.errors import StoreError
 from harness.host.sandbox.owner import Owner
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _UNFINISHED = "unfinished"
+_FIX = "free some space, or make the folder writable, and start the command again"
 
 
 class Artifacts:
@@ -50,7 +53,7 @@ class Artifacts:
         except OSError as error:
             raise StoreError(
                 f"the artifact {path} cannot be written: {error.strerror}",
-                "free some space, or make the folder writable, and start the command again",
+                _FIX,
             ) from error
         return digest
 
@@ -80,12 +83,37 @@ class Artifacts:
                 node, _, rest = path.name.partition(" ")
                 owner = Owner.parse(rest.partition(" ")[0])
                 if node == platform.node() and (owner is None or not owner.alive()):
-                    path.unlink(missing_ok=True)
+                    if path.is_dir():
+                        shutil.rmtree(path)
+                    else:
+                        path.unlink(missing_ok=True)
+
+    @contextmanager
+    def workspace(self) -> Iterator[Path]:
+        """An empty folder for as long as the context lasts; if this process is killed, `sweep` removes it.
+
+        Raises:
+            StoreError: it cannot be made.
+        """
+        try:
+            folder = self._unfinished()
+            folder.mkdir()
+        except OSError as error:
+            raise StoreError(f"no folder can be made in {self.folder}: {error.strerror}", _FIX) from error
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder)
+
+    def _unfinished(self) -> Path:
+        """A path that names this process, in a folder that is there."""
+        name = f"{platform.node()} {Owner.of_this_process()} {secrets.token_hex(8)}"
+        path = self.folder / _UNFINISHED / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
 
     def _write(self, content: bytes, path: Path) -> None:
-        name = f"{platform.node()} {Owner.of_this_process()} {secrets.token_hex(8)}"
-        unfinished = self.folder / _UNFINISHED / name
-        unfinished.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = self._unfinished()
         try:
             with unfinished.open("xb") as file:
                 file.write(content)
