@@ -13,14 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from distributed import Client
 
 from harness.host.assignment import load_assignment
 from harness.host.edition import edition
 from harness.host.grade import Order
 from harness.host.sandbox.watch import descendants
-
-pytest.importorskip("distributed", reason="the extra `cluster` is not installed")
-from distributed import Client
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

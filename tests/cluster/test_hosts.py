@@ -200,6 +200,8 @@ def _running(script: Path) -> list[str]:
     [
         ("http://10.0.0.1", UsageError, "is no cluster"),
         ("kubernetes", UsageError, "is no cluster"),
+        ("tcp://10.0.0.1", UsageError, "is no cluster"),
+        ("tls://127.0.0.1:1", UsageError, "lack distributed.comm.tls.ca-file, distributed.comm.tls.client"),
         ("tcp://127.0.0.1:1", MachineError, "no Dask scheduler answers at tcp://127.0.0.1:1"),
     ],
 )

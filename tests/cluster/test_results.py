@@ -168,6 +168,7 @@ def test_gpu_is_a_resource_of_workers(dask_processes: DaskProcesses, submission:
     on_gpu = type(order)(order.assignment, order.submission, order.reference, "cuda", "")
     done: list[Done] = []
     with Cluster(dask_processes.address, lambda _: None) as cluster:
+        assert cluster.gpus() == 1
         cluster.run([Task("s001", on_gpu, "bubblewrap")], done.append)
     dask_processes.end(pid)
 

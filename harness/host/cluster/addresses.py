@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 LOCAL, SLURM = "local", "slurm"
-SCHEMES = ("tcp://", "tls://")
+TCP, TLS = SCHEMES = ("tcp", "tls")
 FORMS = f"it is {LOCAL}, {SLURM}, or a scheduler's address such as tcp://10.0.0.1:8786"
 DOCS = "see docs/how-to/grade-on-a-cluster.md"
 SECONDS_TO_CONNECT = 20
@@ -61,13 +61,26 @@ def connected(address: str, note: Callable[[str], None]) -> Iterator[Client]:
             where = stack.enter_context(_local(note))
         elif address == SLURM:
             where = stack.enter_context(_slurm(note))
-        elif not address.startswith(SCHEMES):
-            raise UsageError(f"{address!r} is no cluster", FORMS)
+        else:
+            _check(address)
         try:
             client = Client(where, timeout=SECONDS_TO_CONNECT, set_as_default=False)
         except (OSError, TimeoutError) as error:
             raise MachineError(f"no Dask scheduler answers at {address}: {error}", DOCS) from error
         yield stack.enter_context(client)
+
+
+def _check(address: str) -> None:
+    """Say what is wrong with a scheduler's address, before Dask does it with a traceback."""
+    scheme, found, rest = address.partition("://")
+    _, _, port = rest.rpartition(":")
+    if scheme not in SCHEMES or not found or not port.isdecimal():
+        raise UsageError(f"{address!r} is no cluster", FORMS)
+    settings = ("ca-file", "client.cert", "client.key")
+    missing = [name for name in settings if not dask.config.get(f"distributed.comm.tls.{name}", None)]
+    if scheme == TLS and missing:
+        names = ", ".join(f"distributed.comm.tls.{name}" for name in missing)
+        raise UsageError(f"{address} speaks TLS, and Dask's settings here lack {names}", DOCS)
 
 
 @contextmanager
@@ -138,7 +151,7 @@ def slurm_cluster(keys: Path) -> Any:  # noqa: ANN401  dask-jobqueue has no type
         return SLURMCluster(
             processes=cores,
             security=security_of(keys),
-            protocol="tls://",
+            protocol=f"{TLS}://",
             scheduler_options={"dashboard_address": "127.0.0.1:0", "dashboard": False, **site},
             silence_logs=logging.CRITICAL,
         )

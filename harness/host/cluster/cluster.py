@@ -56,6 +56,14 @@ class Cluster:
         self._session = None
         self._opened.__exit__(kind, error, trace)
 
+    def gpus(self) -> int:
+        """How many GPUs there are now, so that a caller can settle on a device.
+
+        Raises:
+            MachineError: the cluster is gone.
+        """
+        return self._connected().gpus()
+
     def run(
         self,
         tasks: Iterable[Task],
@@ -75,15 +83,18 @@ class Cluster:
         Raises:
             MachineError: the cluster is gone.
         """
-        if self._session is None:
-            raise MachineError("the cluster is not connected, or was ended")
-        ended = False
+        session, ended = self._connected(), False
         try:
-            ended = Dispatch(self._session, on_done, self._note).run(tasks, should_stop)
+            ended = Dispatch(session, on_done, self._note).run(tasks, should_stop)
         finally:
             if not ended:
-                session, self._session = self._session, None
+                self._session = None
                 session.end()
+
+    def _connected(self) -> Session:
+        if self._session is None:
+            raise MachineError("the cluster is not connected, or was ended")
+        return self._session
 
 
 def _missing(error: ModuleNotFoundError) -> UsageError:

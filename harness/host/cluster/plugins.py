@@ -39,6 +39,11 @@ def greet() -> dict[str, str]:
     return edition()
 
 
+def resources(dask_worker: Worker) -> dict[str, float]:
+    """What the worker that this is called on says it has, such as GPUs."""
+    return dict(dask_worker.state.total_resources)
+
+
 class Bench(WorkerPlugin):
     """One grading's workshop on a worker, from the grading's start or the worker's to the end of either.
 

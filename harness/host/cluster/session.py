@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 from distributed import KilledWorker
 
 from harness.host.cluster.dispatch import Returned
-from harness.host.cluster.plugins import Bench, Delivery, Janitor, greet, work
+from harness.host.cluster.plugins import Bench, Delivery, Janitor, greet, resources, work
 from harness.host.edition import differences
 from harness.host.errors import MachineError
 from harness.host.parcel import digest_of
@@ -74,6 +74,12 @@ class Session:
         with _reaching_the_scheduler():
             threads: dict[str, int] = self._client.nthreads()
         return sum(threads.values())
+
+    def gpus(self) -> int:
+        """How many GPUs the workers that are there now say they have."""
+        with _reaching_the_scheduler():
+            found: dict[str, dict[str, float]] = self._client.run(resources)
+        return int(sum(each.get("GPU", 0) for each in found.values()))
 
     def deliver(self, rows: bytes) -> str:
         """Bring an assignment's packed rows to all workers, also those to come; return their digest."""
