@@ -146,11 +146,11 @@ def _engine(url: URL) -> Engine:
     backend = url.drivername
     if backend not in {"sqlite", *DRIVERS.values()}:
         raise UsageError(f"a database of the kind {backend} is not known here", _FORMS)
-    arguments: dict[str, float] = {"timeout": BUSY_SECONDS}
-    if not _is_sqlite(url):
-        arguments = {} if "connect_timeout" in url.query else {"connect_timeout": SECONDS_TO_CONNECT}
+    patience = {"timeout": BUSY_SECONDS} if _is_sqlite(url) else {"connect_timeout": SECONDS_TO_CONNECT}
+    if not patience.keys().isdisjoint(url.query):  # the URL says it
+        patience = {}
     try:
-        engine = create_engine(url, poolclass=NullPool, connect_args=arguments)
+        engine = create_engine(url, poolclass=NullPool, connect_args=patience)
     except ModuleNotFoundError as error:
         raise UsageError(
             "PostgreSQL needs a package that is not installed", "pip install 'harness[postgres]'"

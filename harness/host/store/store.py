@@ -248,7 +248,7 @@ class Store:
         with self.database.reading() as connection:
             columns = (RUNS.c.student, RUNS.c.submitted, RUNS.c.key, RUNS.c.id)
             query = select(*columns).where(RUNS.c.assignment == assignment, is_current())
-            return Graded(connection.execute(query.order_by(RUNS.c.number)).tuples())
+            return Graded(connection.execute(query.order_by(RUNS.c.number)))
 
     def read(self, run_id: str, *, private: bool) -> Stored:
         """One run with its newest score.
