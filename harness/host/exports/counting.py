@@ -29,6 +29,7 @@ _COLUMNS = {
     "submitted": RUNS.c.submitted,
     "public": SCORES.c.public,
     "shown_points": SCORES.c.points,
+    "hidden_most": PRIVATE_SCORES.c.max_points,
     "points": SCORES.c.points + PRIVATE_SCORES.c.points,
     "max_points": SCORES.c.max_points + PRIVATE_SCORES.c.max_points,
 }
@@ -39,9 +40,10 @@ def counting_runs(
 ) -> pd.DataFrame:
     """One run for each student who has any, whatever its outcome.
 
-    The best run is the one with the most points that students see, after what being late takes off; of equals
-    the one that is less late, then the better public score, then the earlier one. So by all that students can
-    see, it is never wrong to hand in once more.
+    The best run is the one with the most points that students see, after what being late takes off of these
+    and of all points that they do not see; of equals the one that is less late, then the better public score,
+    then the earlier one. So it is never wrong to hand in once more, unless the hidden points turn out to be
+    fewer: how many a run has of those has no say, but a late run has to make up for what it loses of them.
 
     Args:
         store: where the runs are.
@@ -64,27 +66,32 @@ def counting_runs(
     if selection == "last":
         ordered = frame.sort_values(["submitted", "number"], ascending=False)
     else:
-        frame["chosen"] = frame["number"].map(choices).astype("float64")
-        lateness = _days_late(frame, assignment, roster)
-        frame["days_late"] = lateness
-        frame["kept"] = [
-            final_points(points, days, assignment.late) if days else points
-            for points, days in zip(frame["shown_points"], lateness, strict=True)
-        ]
-        by = {
-            "kept": False,
-            "days_late": True,
-            "public": assignment.metric.direction == "min",
-            "submitted": True,
-            "number": True,
-        }
-        if selection == "chosen":
-            by = {"chosen": False, **by}
-        ordered = frame.sort_values(list(by), ascending=list(by.values()), na_position="last")
+        chosen = frame["number"].map(choices if selection == "chosen" else {}).astype("float64")
+        ordered = _best_first(frame.assign(chosen=chosen), assignment, roster)
     counting = ordered.drop_duplicates("student").sort_values("student", ignore_index=True)
     submitted = pd.to_datetime(counting["submitted"], unit="us", utc=True).astype("datetime64[us, UTC]")
     shown = ["student", "points", "max_points", "submitted", "outcome", "run"]
     return counting.assign(submitted=submitted)[shown]
+
+
+def _best_first(frame: pd.DataFrame, assignment: Assignment, roster: Roster | None) -> pd.DataFrame:
+    lateness = _days_late(frame, assignment, roster)
+    points = frame["shown_points"] + frame["hidden_most"].max()
+    kept = [
+        final_points(most, days, assignment.late) if days else most
+        for most, days in zip(points, lateness, strict=True)
+    ]
+    is_ascending = {
+        "chosen": False,  # the latest choice; what was never chosen comes behind
+        "kept": False,
+        "days_late": True,
+        "public": assignment.metric.direction == "min",
+        "submitted": True,
+        "number": True,
+    }
+    return frame.assign(kept=kept, days_late=lateness).sort_values(
+        list(is_ascending), ascending=list(is_ascending.values()), na_position="last"
+    )
 
 
 def _days_late(frame: pd.DataFrame, assignment: Assignment, roster: Roster | None) -> list[int]:
