@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from dataclasses import replace
 from datetime import UTC, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,13 +18,14 @@ from harness.host.exports.grades import RUNS, final_grades
 from harness.host.leaderboard.ranking import SELECTIONS
 from harness.host.roster import Roster, read_roster
 from harness.host.store.listing import current_runs
+from harness.host.store.store import Store
 from harness.protocol import Outcome
 from tests.graded_class import assignment_in
 from tests.stored import NOON, Made, later, store_in
 
 if TYPE_CHECKING:
     from harness.host.assignment import Assignment
-    from harness.host.store.store import Store
+    from harness.host.store.store import Place
 
 DEADLINE = "2030-03-01T12:00:00Z"  # the noon of `stored`
 LATE = "[late]\npenalty_per_day = 0.1\nmax_days = 3"
@@ -52,7 +54,7 @@ def counting(
 
 def handed_in(store: Store, *runs: Made) -> list[str]:
     """The ids of runs that are recorded one after the other, each of other files."""
-    return [Made(**{**vars(run), "model": f"{number}"}).into(store) for number, run in enumerate(runs)]
+    return [replace(run, model=f"{number}").into(store) for number, run in enumerate(runs)]
 
 
 def roster_in(folder: Path, *lines: str) -> Roster:
@@ -79,6 +81,21 @@ def test_the_points_are_those_that_students_see_and_those_that_they_do_not(
             "run": run,
         }
     ]
+
+
+def test_runs_are_counted_alike_in_each_kind_of_database(place: Place, assignment: Assignment) -> None:
+    """With replaced runs, newer scores and choices among them."""
+    store = Store(place)
+    first = Made(shown=4.0, model="a", submitted=later(-2))
+    first.into(store)
+    replace(first, shown=1.0, hidden=0.5, run_id="a" * 16).into(store, again=True)
+    other = Made(shown=2.0, hidden=2.0, model="b", submitted=later(-1)).into(store)
+    assert counting(store, assignment)["run"] == other
+    store.choose("a" * 16)
+    assert counting(store, assignment, "chosen")["points"] == 1.5
+    number, _ = (rows.run["number"] for rows in current_runs(store, assignment.id, private=False))
+    store.record_scores({number: Made(shown=3.0, hidden=0.25).report()}, "c" * 64)
+    assert [counting(store, assignment, selection)["points"] for selection in SELECTIONS] == [3.25, 4.0, 3.25]
 
 
 def test_there_is_one_run_for_each_student_of_the_assignment(store: Store, assignment: Assignment) -> None:

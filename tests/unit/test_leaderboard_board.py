@@ -12,13 +12,14 @@ from harness.host.errors import UsageError
 from harness.host.leaderboard.naming import alias
 from harness.host.leaderboard.runs import read_runs
 from harness.host.roster import Roster, read_roster
+from harness.host.store.store import Store
 from harness.protocol import Outcome
 from tests.boards import KEY, assignment_in, board_of, placed, reference_in
 from tests.stored import NOON, Made, later, store_in
 
 if TYPE_CHECKING:
     from harness.host.assignment import Assignment
-    from harness.host.store.store import Store
+    from harness.host.store.store import Place
 
 
 @pytest.fixture
@@ -62,6 +63,21 @@ def test_a_board_ranks_the_runs_in_the_store_with_the_tiers_among_them(
         (2, "s002", 1),
         (None, "simple", None),
     ]
+
+
+def test_a_board_is_the_same_in_each_kind_of_database(place: Place, assignment: Assignment) -> None:
+    """Replaced runs, choices, failures and other metrics among them; figures to the last bit."""
+    store = Store(place)
+    store.choose(Made("s001", public=0.1 + 0.2, private=9.0, model="a", submitted=later(-8)).into(store))
+    Made("s001", public=0.5, private=8.0, model="a", submitted=later(-8)).into(store, again=True)
+    Made("s001", public=0.1, private=0.7 / 0.1, model="b", submitted=later(-1)).into(store)
+    Made("s002", outcome=Outcome.DIVERGED, public=None, private=None).into(store)
+    Made("s003", metric="mae").into(store)
+    for split, chosen, best in (("public", 0.5, 0.1), ("private", 8.0, 0.7 / 0.1)):
+        wanted: dict[str, Any] = {"store": store, "assignment": assignment, "split": split}
+        assert scored(**wanted, selection="chosen") == {"s001": chosen, "s002": None}
+        assert scored(**wanted) == {"s001": best, "s002": None}
+        assert placed(board_of(**wanted))[0] == (1, "s001", 2)
 
 
 def test_what_is_read_is_what_was_scored_to_the_last_bit(store: Store, assignment: Assignment) -> None:
