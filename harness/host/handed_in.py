@@ -50,12 +50,17 @@ def find_handed_in(where: Path, zone: tzinfo) -> list[HandedIn]:
     Raises:
         UsageError: there is nothing there, the roster is wrong, or two submissions have one name.
     """
-    if where.is_dir():
-        found = _in_folder(where)
-    elif where.is_file():
-        found = _on_roster(where, zone)
-    else:
-        raise UsageError(f"there is no {where}", "name the folder that holds the submissions, or a roster")
+    try:
+        if where.is_dir():
+            found = _in_folder(where)
+        elif where.is_file():
+            found = _on_roster(where, zone)
+        else:
+            raise UsageError(
+                f"there is no {where}", "name the folder that holds the submissions, or a roster"
+            )
+    except OSError as error:
+        raise UsageError(f"{where} cannot be read: {error.strerror}", "make it readable") from error
     if not found:
         raise UsageError(
             f"there is no submission in {where}", "each is a folder, a .zip or a .tar.gz in that folder"
@@ -65,11 +70,7 @@ def find_handed_in(where: Path, zone: tzinfo) -> list[HandedIn]:
 
 def _in_folder(folder: Path) -> list[HandedIn]:
     found: dict[str, HandedIn] = {}
-    try:
-        paths = sorted(folder.iterdir())
-    except OSError as error:
-        raise UsageError(f"{folder} cannot be read: {error.strerror}", "make it readable") from error
-    for path in paths:
+    for path in sorted(folder.iterdir()):
         if path.name.startswith(".") or path.name in IGNORED:
             continue
         ending = next((ending for ending in ARCHIVES if path.name.lower().endswith(ending)), "")

@@ -210,7 +210,7 @@ def test_a_folder_without_permission_is_told(closed_folder: Path) -> None:
 
 
 def test_who_writes_does_not_wait_for_ever(tmp_path: Path) -> None:
-    """A lock that somebody holds is waited for as long as the URL says, or half a minute; who reads goes on."""
+    """A lock that somebody holds is waited for as long as the URL says, or half a minute; readers go on."""
     store = store_in(tmp_path, f"sqlite:///{tmp_path}/runs.sqlite?timeout=0.3")
     run = Made().into(store)
     holder = sqlite3.connect(tmp_path / "runs.sqlite", isolation_level=None)
