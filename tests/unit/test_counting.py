@@ -202,7 +202,7 @@ def test_where_being_late_costs_nothing_the_best_counts(store: Store, tmp_path: 
     assert counting(store, assignment)["run"] == best
 
 
-@settings(max_examples=25)
+@settings(max_examples=20)
 @given(
     st.lists(st.tuples(st.integers(-24, 120), st.integers(0, 8), st.integers(0, 2)), min_size=1, max_size=5),
     st.booleans(),

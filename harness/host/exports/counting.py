@@ -41,9 +41,9 @@ def counting_runs(
     """One run for each student who has any, whatever its outcome.
 
     The best run is the one with the most points that students see, after what being late takes off of these
-    and of all points that they do not see; of equals the one that is less late, then the better public score,
-    then the earlier one. So it is never wrong to hand in once more, unless the hidden points turn out to be
-    fewer: how many a run has of those has no say, but a late run has to make up for what it loses of them.
+    and of all points that they do not see; of equals the better public score, then the earlier one. So it is
+    never wrong to hand in once more, unless the hidden points turn out to be fewer: how many a run has of those
+    has no say, but a late run has to make up for what it loses of them.
 
     Args:
         store: where the runs are.
@@ -84,12 +84,11 @@ def _best_first(frame: pd.DataFrame, assignment: Assignment, roster: Roster | No
     is_ascending = {
         "chosen": False,  # the latest choice; what was never chosen comes behind
         "kept": False,
-        "days_late": True,
         "public": assignment.metric.direction == "min",
         "submitted": True,
         "number": True,
     }
-    return frame.assign(kept=kept, days_late=lateness).sort_values(
+    return frame.assign(kept=kept).sort_values(
         list(is_ascending), ascending=list(is_ascending.values()), na_position="last"
     )
 
