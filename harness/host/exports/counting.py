@@ -42,8 +42,8 @@ def counting_runs(
 
     The best run is the one with the most points that students see, after what being late takes off of these
     and of all points that they do not see; of equals the better public score, then the earlier one. So it is
-    never wrong to hand in once more, unless the hidden points turn out to be fewer: how many a run has of those
-    has no say, but a late run has to make up for what it loses of them.
+    never wrong to hand in once more, unless the hidden points turn out to be fewer: how many a run has of
+    those has no say, but a late run has to make up for what it loses of them.
 
     Args:
         store: where the runs are.
