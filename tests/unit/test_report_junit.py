@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
 import pytest
 
-from harness.host.errors import UsageError
+from harness.host.errors import MachineError, UsageError
 from harness.host.records import Check, Place, Report
-from harness.host.report.junit import write_junit
+from harness.host.report.junit import junit_in_any_case, write_junit
 from harness.protocol import Outcome
 
 if TYPE_CHECKING:
@@ -95,3 +96,39 @@ def test_a_folder_that_is_missing_is_named(report_with: Callable[..., Report], t
     """A wrong path is the user's mistake."""
     with pytest.raises(UsageError, match="nowhere does not exist"):
         write_junit(report_with(), tmp_path / "nowhere" / "junit.xml")
+
+
+def cases(path: Path) -> list[tuple[str | None, str | None, str | None]]:
+    """Name, type of the error, and its text, of each case."""
+    root = ET.parse(path).getroot()  # noqa: S314  # just written here
+    errors = [(case, case.find("error")) for case in root.iter("testcase")]
+    return [
+        (
+            case.get("name"),
+            None if error is None else error.get("type"),
+            None if error is None else error.text,
+        )
+        for case, error in errors
+    ]
+
+
+def test_what_could_not_be_graded_is_an_error_case(tmp_path: Path) -> None:
+    """The file is there from the beginning, so also after a death, and says why where that is known."""
+    path = tmp_path / "junit.xml"
+    with suppress(MachineError), junit_in_any_case(path, "s001\x1b"):
+        assert cases(path) == [("grading", "unfinished", "the grading did not come to its end")]
+        raise MachineError("no engine answers", "start Docker")
+
+    assert cases(path) == [("grading", "MachineError", "no engine answers\nstart Docker")]
+    assert ET.parse(path).getroot().find("testsuite").get("errors") == "1"  # type: ignore[union-attr]  # noqa: S314
+
+
+def test_a_report_that_was_written_stays(report_with: Callable[..., Report], tmp_path: Path) -> None:
+    """Where something was graded, the file is that of the report."""
+    path = tmp_path / "junit.xml"
+    with junit_in_any_case(path, "s001"):
+        write_junit(report_with(), path)
+
+    assert len(cases(path)) == 6
+    with junit_in_any_case(None, "s001"):
+        pass

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -28,18 +30,26 @@ from harness.host.commands.options import (
     the_reference,
     zone_of,
 )
+from harness.host.commands.telling import Files, Teller
 from harness.host.errors import HarnessError, InterruptedGradingError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-
-    from rich.console import Console
 
     from harness.host.batch import Plan
     from harness.host.grading import Graded
     from harness.host.handed_in import HandedIn
     from harness.host.records import Report
     from harness.host.store.store import Place
+
+
+class CiChoice(StrEnum):
+    """What ``--ci`` takes."""
+
+    AUTO = "auto"
+    GITHUB = "github"
+    GITLAB = "gitlab"
+    NONE = "none"
 
 
 def grade(  # noqa: PLR0913  the options of the contract
@@ -71,6 +81,13 @@ def grade(  # noqa: PLR0913  the options of the contract
     fail_under: Annotated[
         float | None, typer.Option(metavar="POINTS", help="Exit with status 1 below these points.")
     ] = None,
+    ci: Annotated[
+        CiChoice,
+        typer.Option(help="The CI system that reads along (default: the one that says it is there)."),
+    ] = CiChoice.AUTO,
+    code_quality: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write remarks for GitLab's code quality widget.")
+    ] = None,
     keep: Annotated[
         bool, typer.Option("--keep", help="Keep the result in the store, as the student's newest run.")
     ] = False,
@@ -88,22 +105,24 @@ def grade(  # noqa: PLR0913  the options of the contract
     from rich.console import Console  # noqa: PLC0415  not for --help
 
     from harness.host.machine import Machine  # noqa: PLC0415  likewise
+    from harness.host.report.ci import ci_of  # noqa: PLC0415  likewise
     from harness.host.session import Means, grade_submission  # noqa: PLC0415  likewise
 
-    console = Console()
-    check_targets(json, junit, feedback)
+    check_targets(junit)
+    teller, console = (
+        Teller(Files(json, junit, feedback, code_quality), ci_of(ci, os.environ), submission),
+        Console(),
+    )
     means = Means(sandbox, device, runtime, assignment, reference)
 
     def grade_it() -> Graded:
-        return grade_submission(submission, means, console, machine, student)
+        with teller.grading():
+            return grade_submission(submission, means, console, machine, student)
 
     def show(graded: Graded) -> Report:
         if keep:
             keep_it(graded, the_place(store, artifacts, graded.assignment))
-        try:  # first: whoever reads the terminal's output may stop before its end
-            write_reports(graded.report, json, junit, feedback)
-        finally:
-            render(graded.report, console)
+        teller.show(graded, console)
         return graded.report
 
     def keep_it(graded: Graded, place: Place) -> None:
@@ -115,27 +134,33 @@ def grade(  # noqa: PLR0913  the options of the contract
 
     # Whoever ends the command politely, such as CI that cancels a job, finds nothing left of it.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with Machine(lambda text: typer.echo(text, err=True)) as machine:
-        if watch:
-            signal.signal(signal.SIGINT, signal.default_int_handler)  # also where a script started it with &
-            _grade_on_change(submission, lambda: show(grade_it()))
-            raise typer.Exit(GRADED)
-        graded = grade_it()
-    report = show(graded)
+    with teller.in_any_case():
+        check_targets(json, feedback, code_quality)
+        with Machine(lambda text: typer.echo(text, err=True)) as machine:
+            if watch:
+                signal.signal(
+                    signal.SIGINT, signal.default_int_handler
+                )  # also where a script started it with &
+                _grade_on_change(submission, lambda: show(grade_it()), teller)
+                raise typer.Exit(GRADED)
+            graded = grade_it()
+        report = show(graded)
     low = fail_under is not None and report.points < fail_under
-    if low:
-        typer.echo(f"{report.points:g} points are under the {fail_under:g} of --fail-under", err=True)
+    if low:  # in CI without the figure, which tells of the private checks
+        had = "the" if teller.in_ci else f"{report.points:g}"
+        typer.echo(f"{had} points are under the {fail_under:g} of --fail-under", err=True)
     raise typer.Exit(NOT_OK if low or report.run.outcome != "ok" else GRADED)
 
 
-def _grade_on_change(submission: Path, grade_and_show: Callable[[], object]) -> None:
+def _grade_on_change(submission: Path, grade_and_show: Callable[[], object], teller: Teller) -> None:
     """Grade now and whenever the submission is another one, until Ctrl-C; a fault is shown and no end."""
     from harness.host.watching import state_of, wait_for_change  # noqa: PLC0415  not for --help
 
     while True:
         state = state_of(submission)
         try:
-            grade_and_show()
+            with teller.in_any_case():
+                grade_and_show()
         except InterruptedGradingError:
             return
         except HarnessError as error:
@@ -145,30 +170,6 @@ def _grade_on_change(submission: Path, grade_and_show: Callable[[], object]) -> 
             wait_for_change(submission, state)
         except KeyboardInterrupt:
             return
-
-
-def render(report: Report, console: Console) -> None:
-    """Show a report on the terminal."""
-    from harness.host.report import terminal  # noqa: PLC0415  not for --help
-
-    terminal.render(report, console)
-
-
-def write_reports(report: Report, json: Path | None, junit: Path | None, feedback: Path | None) -> None:
-    """Write the files that were asked for.
-
-    Raises:
-        UsageError: one cannot be written.
-    """
-    from harness.host.report import document  # noqa: PLC0415  not for --help
-    from harness.host.report import junit as junit_xml  # noqa: PLC0415  likewise
-
-    if json is not None:
-        document.write_json(document.staff_document(report), json)
-    if junit is not None:
-        junit_xml.write_junit(report, junit)
-    if feedback is not None:
-        document.write_feedback(report, feedback)
 
 
 def batch(  # noqa: PLR0913  likewise

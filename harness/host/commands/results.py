@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from harness.host.commands.grading import render, write_reports
 from harness.host.commands.options import (
     ArtifactsOption,
     AssignmentArgument,
@@ -17,6 +16,7 @@ from harness.host.commands.options import (
     the_assignment,
     the_store,
 )
+from harness.host.commands.telling import render, write_reports
 from harness.host.errors import UsageError
 
 RunArgument = Annotated[

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import math
 import re
-from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import TYPE_CHECKING, Any
 
 from harness.host.errors import UsageError
-from harness.host.report.figures import significant
+from harness.host.report.figures import widened
 from harness.host.report.files import write_atomically
 from harness.host.report.markdown import to_markdown
 from harness.host.report.schema import (
@@ -85,6 +83,11 @@ def student_document(report: Report) -> dict[str, Any]:
     checks that are left.
     """
     return _student_document(report).model_dump(mode="json", by_alias=True)
+
+
+def student_markdown(report: Report) -> str:
+    """`student_document` as Markdown."""
+    return to_markdown(_student_document(report))
 
 
 def write_json(document: Mapping[str, Any], path: Path) -> None:
@@ -221,20 +224,8 @@ def _student_metric(run: Run) -> FeedbackMetric:
         direction=score.direction,
         validation=score.validation.value if score.validation else None,
         public=score.public.value if score.public else None,
-        public_ci95=_widened(*score.public.ci95) if score.public else None,
+        public_ci95=widened(*score.public.ci95) if score.public else None,
     )
-
-
-def _widened(low: float, high: float) -> tuple[float, float]:
-    """Both ends moved outwards to multiples of the first digit of their distance: 42.22, 47.25 to 42, 48."""
-    if not (math.isfinite(low) and math.isfinite(high)):
-        return low, high
-    ends = [Decimal(str(significant(end))) for end in (low, high)]
-    width = ends[1] - ends[0]
-    if not width:
-        return low, high
-    step = Decimal(1).scaleb(width.adjusted())
-    return float(ends[0].quantize(step, ROUND_FLOOR)), float(ends[1].quantize(step, ROUND_CEILING))
 
 
 def _student_runtime(run: Run) -> FeedbackRuntime:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 SIGNIFICANT = 4
 _MINUTE = 60
@@ -14,6 +15,18 @@ _WHOLE_FROM, _WHOLE_TO = 10**SIGNIFICANT, 10**7
 def significant(value: float) -> float:
     """`value` rounded to four significant digits; not finite values as they are."""
     return float(f"{value:.{SIGNIFICANT}g}") if math.isfinite(value) else value
+
+
+def widened(low: float, high: float) -> tuple[float, float]:
+    """Both ends moved outwards to multiples of the first digit of their distance: 42.22, 47.25 to 42, 48."""
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return low, high
+    ends = [Decimal(str(significant(end))) for end in (low, high)]
+    width = ends[1] - ends[0]
+    if not width:
+        return low, high
+    step = Decimal(1).scaleb(width.adjusted())
+    return float(ends[0].quantize(step, ROUND_FLOOR)), float(ends[1].quantize(step, ROUND_CEILING))
 
 
 def figure(value: float | None) -> str:

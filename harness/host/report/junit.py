@@ -1,23 +1,29 @@
-"""Writes a report as JUnit XML, for CI systems: one test case a check, one for an outcome not ok."""
+"""Writes a report as JUnit XML, for CI systems: one test case a check, one for an outcome not ok.
+
+Where there is no report, since nothing could be graded, the file says that.
+"""
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
+from harness.host.errors import HarnessError
 from harness.host.report.figures import points
 from harness.host.report.files import write_atomically
 from harness.host.report.text import printable, printable_block, printable_lines
 from harness.protocol import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from harness.host.records import Check, Report, Run
 
 _CHILD = {"failed": "failure", "error": "error", "skipped": "skipped"}
 _LONGEST_SUMMARY = 200
+_UNFINISHED = "the grading did not come to its end"
 
 
 def write_junit(report: Report, path: Path) -> None:
@@ -44,6 +50,44 @@ def write_junit(report: Report, path: Path) -> None:
         _outcome(suite, report.assignment, report.run)
     for check in report.checks:
         _check(suite, report.assignment, check)
+    _write(suite, path)
+
+
+@contextmanager
+def junit_in_any_case(path: Path | None, name: str) -> Iterator[None]:
+    """Have the file say that nothing was graded, and why, unless a report is written into it meanwhile.
+
+    It is written at once, so that it is there however this process ends.
+
+    Args:
+        path: of the file; None: none was asked for.
+        name: of what is graded.
+
+    Raises:
+        UsageError: the file cannot be written.
+    """
+    if path is None:
+        yield
+        return
+    _write_fault(path, name, "unfinished", _UNFINISHED)
+    try:
+        yield
+    except HarnessError as error:
+        _write_fault(path, name, type(error).__name__, f"{error.message}\n{error.fix}")
+        raise
+
+
+def _write_fault(path: Path, name: str, kind: str, text: str) -> None:
+    suite = ET.Element(
+        "testsuite", name=printable(name), tests="1", failures="0", errors="1", skipped="0", time="0.000"
+    )
+    case = ET.SubElement(suite, "testcase", classname=printable(name), name="grading")
+    error = ET.SubElement(case, "error", type=kind, message=_summary(text))
+    error.text = printable_block(text)
+    _write(suite, path)
+
+
+def _write(suite: ET.Element, path: Path) -> None:
     root = ET.Element("testsuites")
     root.append(suite)
     ET.indent(root)
