@@ -63,7 +63,7 @@ class Made:
     predictions: NDArray[np.float32] | None = None
     valid_predictions: NDArray[np.float32] | None = None
     seed: int = 0
-    name: str = ""
+    name: str | None = None
     run_id: str = field(default_factory=lambda: secrets.token_hex(8))
 
     def report(self) -> Report:
@@ -99,7 +99,7 @@ class Made:
             Check("beats_simple[private]", "passed", self.hidden, 2.0, "of the hidden half", private=True),
             Check("finite", "failed", 0.0, 1.0, "not finite"),
         )
-        name = self.name or self.student
+        name = self.student if self.name is None else self.name
         return Report(self.assignment, "Homework", name, self.submission.sha256, run, checks, 120.0)
 
     def _files(self) -> dict[str, bytes]:
