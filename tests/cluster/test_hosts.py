@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from distributed import Scheduler
 
+PAGE = ROOT / "docs" / "how-to" / "grade-on-a-cluster.md"
 HOST = Path(__file__).with_name("host.py")
 UNTOUCHED = 3  # failures that Dask allows a task by itself
 DAYS = "import time; time.sleep(100_000)"
@@ -40,7 +41,7 @@ def host(
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        cwd=ROOT,
+        cwd=source,  # where a job's interpreter looks first
         env={**os.environ, "PYTHONPATH": str(source), **(environment or {})},
         start_new_session=True,
     ) as command:
@@ -118,68 +119,70 @@ def state_of(dask_scheduler: Scheduler) -> tuple[list[str], int]:
 
 
 @pytest.fixture
-def slurm(tmp_path: Path) -> dict[str, str]:
-    """A site of Slurm without Slurm: jobs are processes, and scripts are kept in ``jobs``."""
+def slurm(tmp_path: Path) -> Callable[..., dict[str, str]]:
+    """``slurm(settings)`` is a site without Slurm: jobs are processes, and scripts are kept in ``jobs``.
+
+    Returns:
+        The environment of a command that finds it.
+    """
     programs, jobs, settings = (tmp_path / name for name in ("bin", "jobs", "dask"))
-    for folder in (programs, jobs, settings):
-        folder.mkdir()
-    (programs / "sbatch").write_text(
-        f'#!/bin/sh\ncp "$1" {jobs}/$$.sh\nsetsid sh {jobs}/$$.sh >{jobs}/$$.log 2>&1 &\n'
-        'echo "Submitted batch job $!"\n'
-    )
-    (programs / "scancel").write_text('#!/bin/sh\nkill -TERM -- "-$1"\n')
-    for program in programs.iterdir():
-        program.chmod(0o755)
-    (settings / "jobqueue.yaml").write_text(SITE)
-    return {
-        "PATH": f"{programs}:{os.environ['PATH']}",
-        "DASK_CONFIG": str(settings),
-        "XDG_CACHE_HOME": str(tmp_path / "cache"),
-    }
 
+    def make(site: str, *, starts_jobs: bool) -> dict[str, str]:
+        for folder in (programs, jobs, settings):
+            folder.mkdir()
+        start = f"setsid sh {jobs}/$$.sh >{jobs}/$$.log 2>&1 &" if starts_jobs else "sleep 0 &"
+        (programs / "sbatch").write_text(
+            f'#!/bin/sh\ncp "$1" {jobs}/$$.sh\n{start}\necho "Submitted batch job $!"\n'
+        )
+        (programs / "scancel").write_text('#!/bin/sh\nkill -TERM -- "-$1"\n')
+        for program in programs.iterdir():
+            program.chmod(0o755)
+        (settings / "jobqueue.yaml").write_text(site)
+        return {
+            "PATH": f"{programs}:{os.environ['PATH']}",
+            "DASK_CONFIG": str(settings),
+            "XDG_CACHE_HOME": str(tmp_path / "cache"),
+        }
 
-SITE = """
-jobqueue:
-  slurm:
-    queue: course
-    account: ml2022
-    cores: 1
-    memory: 4GiB
-    walltime: "02:00:00"
-    job-extra-directives: ["--exclusive=user"]
-    scheduler-options: {host: 127.0.0.1}
-distributed:
-  adaptive:
-    maximum: 1
-"""
+    return make
 
 
 @bubblewrap
-def test_slurm_is_asked_for_jobs_as_the_site_wants_them(
-    slurm: dict[str, str], source: Path, submission: Callable[..., Path], tmp_path: Path
+def test_slurm_has_workers_while_the_command_runs(
+    slurm: Callable[..., dict[str, str]], source: Path, submission: Callable[..., Path], tmp_path: Path
 ) -> None:
-    """One process a core, with a key that goes with the command; the jobs end with it."""
-    with host(source, "slurm", submission("good"), environment=slurm) as command:
-        (script,) = wait_for(lambda: list((tmp_path / "jobs").glob("*.sh")))
-        text = script.read_text()
-        (key,) = re.findall(r"--tls-key (\S+)", text)
+    """They speak with it by a key that only this user can read and that goes with it, as the jobs do."""
+    site = "{jobqueue: {slurm: {cores: 1, memory: 4GiB, scheduler-options: {host: 127.0.0.1}}}}"
+    environment = slurm(site, starts_jobs=True)
+    with host(source, "slurm", submission("good"), environment=environment) as command:
+        script = wait_for(lambda: list((tmp_path / "jobs").glob("*.sh")))[0]
+        (key,) = re.findall(r"--tls-key (\S+)", script.read_text())
         mode = Path(key).stat().st_mode & 0o777
         output, errors = command.communicate(timeout=SECONDS)
     assert errors == ""
     assert results_in(output)["good"][0] == "ok"
-    for line in (
-        "#SBATCH -p course",
-        "#SBATCH -A ml2022",
-        "#SBATCH --cpus-per-task=1",
-        "#SBATCH --mem=4G",
-        "#SBATCH -t 02:00:00",
-        "#SBATCH --exclusive=user",
-    ):
-        assert line in text.splitlines()
-    assert re.search(r"-m distributed.cli.dask_worker tls://127.0.0.1:\d+ .*--nthreads 1 ", text)
     assert mode == 0o600
     assert not Path(key).exists()
     wait_for(lambda: not _running(script))
+
+
+def test_slurm_is_asked_for_what_the_page_shows(
+    slurm: Callable[..., dict[str, str]], source: Path, submission: Callable[..., Path], tmp_path: Path
+) -> None:
+    """The settings in the documentation give the job that stands below them: one process a core."""
+    page = PAGE.read_text()
+    blocks = dict(re.findall(r"```(yaml|text)\n(.*?)```", page, re.DOTALL))
+    with host(
+        source, "slurm", submission("good"), environment=slurm(blocks["yaml"], starts_jobs=False)
+    ) as command:
+        script = wait_for(lambda: list((tmp_path / "jobs").glob("*.sh")))[0].read_text()
+        command.send_signal(signal.SIGINT)
+        output, errors = command.communicate(timeout=SECONDS)
+    assert (output.splitlines()[-1], errors, command.returncode) == ("interrupted", "", 0)
+    assert [line for line in script.splitlines() if line.startswith("#SBATCH")] == blocks["text"].splitlines()
+    (start,) = [line for line in script.splitlines() if "distributed.cli.dask_worker tls://" in line]
+    for option in ("--nthreads 1", "--nworkers 16", "--lifetime 3h50m", "--tls-key"):
+        assert f" {option} " in start
 
 
 def _running(script: Path) -> list[str]:

@@ -179,17 +179,22 @@ def test_gpu_is_a_resource_of_workers(dask_processes: DaskProcesses, submission:
     assert "no NVIDIA driver is loaded here" in each.fault.message
 
 
-def test_worker_of_another_edition_is_refused(
-    dask_processes: DaskProcesses, submission: Callable[..., Path], tmp_path: Path
-) -> None:
-    """The command says which worker has what, and a worker that comes later leaves by itself."""
+@pytest.fixture
+def other_edition(tmp_path: Path) -> dict[str, str]:
+    """The environment of a worker whose harness was changed."""
     copy = tmp_path / "other" / "harness"
     shutil.copytree(ROOT / "harness", copy, ignore=COMPILED)
     with (copy / "guest" / "loops.py").open("a") as file:
         file.write("# another edition\n")
-    other = {"PYTHONPATH": str(copy.parent)}
+    return {"PYTHONPATH": str(copy.parent)}
+
+
+def test_worker_of_another_edition_is_refused(
+    dask_processes: DaskProcesses, other_edition: dict[str, str]
+) -> None:
+    """The command says which worker has what, before anything is sent."""
     dask_processes.ensure(0)
-    pid = dask_processes.start_worker(environment=other)
+    pid = dask_processes.start_worker(environment=other_edition)
     address = dask_processes.addresses()[pid]
     with (
         pytest.raises(MachineError, match=f"{address} has another edition of the harness: harness is"),
@@ -198,12 +203,26 @@ def test_worker_of_another_edition_is_refused(
         pass
     dask_processes.end(pid)
 
+
+def test_worker_of_another_edition_that_comes_later_leaves(
+    dask_processes: DaskProcesses,
+    other_edition: dict[str, str],
+    submission: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The others grade; where there are no others, the command ends and says why."""
     dask_processes.ensure(1)
+    tasks = [Task("s001", bikes(submission("good")), "bubblewrap")]
     notes: list[str] = []
     done: list[Done] = []
     with Cluster(dask_processes.address, notes.append) as cluster:
-        late = dask_processes.start_worker(environment=other)
+        late = dask_processes.start_worker(environment=other_edition)
         wait_for(lambda: dask_processes.workers[late].poll() is not None)
-        cluster.run([Task("s001", bikes(submission("good")), "bubblewrap")], done.append)
-    assert [each.fault for each in done] == [None]
-    assert any("it leaves, since it has another edition" in note for note in notes)
+        cluster.run(tasks, done.append)
+        assert [each.fault for each in done] == [None]
+        assert any("it leaves, since it has another edition" in note for note in notes)
+
+        dask_processes.ensure(0)
+        monkeypatch.setattr("harness.host.cluster.session.SECONDS_FOR_ANOTHER", 0.5)
+        with pytest.raises(MachineError, match="all workers have another edition"):
+            cluster.run(tasks, done.append)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import shutil
+import signal
 import subprocess
 import tempfile
 from contextlib import ExitStack, contextmanager
@@ -28,7 +29,7 @@ LOCAL, SLURM = "local", "slurm"
 TCP, TLS = SCHEMES = ("tcp", "tls")
 FORMS = f"it is {LOCAL}, {SLURM}, or a scheduler's address such as tcp://10.0.0.1:8786"
 DOCS = "see docs/how-to/grade-on-a-cluster.md"
-SECONDS_TO_CONNECT = 20
+SECONDS_TO_CONNECT = 10
 DAYS_OF_A_KEY = "30"
 SETTINGS = {
     "distributed.admin.large-graph-warning-threshold": "1TiB",  # a submission is as large as it is
@@ -143,7 +144,8 @@ def slurm_cluster(keys: Path) -> Any:  # noqa: ANN401  dask-jobqueue has no type
     Raises:
         UsageError: the site's settings do not say how large a job is.
     """
-    from dask_jobqueue.slurm import SLURMCluster  # noqa: PLC0415  only where it is used
+    with _signals_as_they_are():
+        from dask_jobqueue.slurm import SLURMCluster  # noqa: PLC0415  only where it is used
 
     cores = dask.config.get("jobqueue.slurm.cores", None)
     site = dask.config.get("jobqueue.slurm.scheduler-options", None) or {}
@@ -159,6 +161,17 @@ def slurm_cluster(keys: Path) -> Any:  # noqa: ANN401  dask-jobqueue has no type
         raise UsageError(
             f"jobs of Slurm cannot be described: {error}", f"write ~/.config/dask/jobqueue.yaml; {DOCS}"
         ) from error
+
+
+@contextmanager
+def _signals_as_they_are() -> Iterator[None]:
+    """While dask-jobqueue is imported, which would have Ctrl-C end this process in silence."""
+    setting = signal.signal
+    signal.signal = lambda *_: None
+    try:
+        yield
+    finally:
+        signal.signal = setting
 
 
 def make_key(folder: Path) -> None:

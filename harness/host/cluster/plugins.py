@@ -63,7 +63,7 @@ class Bench(WorkerPlugin):
         self._workshop = Workshop(Machine(lambda text: self._tell(note=text)))
         if different := differences(self._edition):
             text = f"it leaves, since it has another edition of the harness: {different}"
-            self._tell(note=text)
+            self._tell(note=text, refused=different)
             worker.loop.add_callback(worker.close, reason=text)
 
     async def teardown(self, worker: Worker) -> None:
@@ -99,17 +99,22 @@ class Bench(WorkerPlugin):
 
 
 class _Deaf:
-    """Until it is ended, Ctrl-C on a terminal is not for this process, but for the one that minds it."""
+    """Until it is ended, signals to end are not for this process, but for the one that minds it.
+
+    A terminal's Ctrl-C and a batch system's SIGTERM go to both: this one would die of it, and look as if its
+    submission had killed it, where the other has it leave politely.
+    """
 
     def __init__(self) -> None:
-        self._before: Any = None
+        self._before: dict[signal.Signals, Any] = {}
         if threading.current_thread() is threading.main_thread():
-            self._before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._before[number] = signal.signal(number, signal.SIG_IGN)
 
     def end(self) -> None:
-        """Have Ctrl-C do again what it did before."""
-        if self._before is not None:
-            signal.signal(signal.SIGINT, self._before)
+        """Have signals do again what they did before."""
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
 
 
 class Delivery(WorkerPlugin):

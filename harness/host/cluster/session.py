@@ -7,6 +7,7 @@ import secrets
 import time
 from asyncio import CancelledError
 from contextlib import contextmanager
+from math import inf
 from typing import TYPE_CHECKING, Any, Self
 
 from distributed import KilledWorker
@@ -27,6 +28,7 @@ GPU = {"GPU": 1}
 RUNNING, FINISHED, ERROR = "running", "finished", "error"
 SECONDS_TO_GATHER = 120
 SECONDS_TO_SAY_GOODBYE = 1.0
+SECONDS_FOR_ANOTHER = 15.0
 GONE = "the cluster's scheduler is gone; what was graded so far stays"
 SAME = "install the same harness, with the same constraints.txt, on all machines"
 
@@ -51,6 +53,7 @@ class Session:
         self._noted: set[str] = set()
         self._workers: dict[str, str] = {}
         self._left: set[str] = set()
+        self._refused, self._alone_since = "", inf
         self._plugins: list[str] = []
 
     def __enter__(self) -> Self:
@@ -70,10 +73,19 @@ class Session:
         self.end()
 
     def slots(self) -> int:
-        """How many parcels the workers that are there now can do at a time."""
+        """How many parcels the workers that are there now can do at a time.
+
+        Raises:
+            MachineError: those that came were refused, and no other does.
+        """
         with _reaching_the_scheduler():
             threads: dict[str, int] = self._client.nthreads()
-        return sum(threads.values())
+        found = sum(threads.values())
+        now = time.monotonic()
+        self._alone_since = inf if found else min(self._alone_since, now)
+        if self._refused and now - self._alone_since > SECONDS_FOR_ANOTHER:
+            raise MachineError(f"all workers have another edition of the harness: {self._refused}", SAME)
+        return found
 
     def gpus(self) -> int:
         """How many GPUs the workers that are there now say they have."""
@@ -186,6 +198,8 @@ class Session:
             self._workers[str(told["started"])] = worker
         if "leaving" in told:
             self._left.add(worker)
+        if "refused" in told:
+            self._refused = str(told["refused"])
         if "note" in told:
             self._notes.put(f"{worker}: {told['note']}")
 
