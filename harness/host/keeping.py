@@ -49,7 +49,7 @@ def keep(store: Store, graded: Graded, student: str, submitted: datetime, *, aga
 
 
 def key_of(assignment: Assignment, submission: Submission | None, why: str) -> str:
-    """What all gradings of the same work have in common.
+    """What all gradings of the same work have in common; of what cannot be read, no data or limit decides.
 
     Args:
         assignment: what it is graded by.
@@ -57,7 +57,7 @@ def key_of(assignment: Assignment, submission: Submission | None, why: str) -> s
         why: it could not be read.
     """
     if submission is None:
-        return run_key(run_digest(assignment), f"unreadable: {why}", {})
+        return run_key(assignment.id, f"unreadable: {why}", {})
     return run_key(run_digest(assignment), submission.sha256, submission.config)
 
 

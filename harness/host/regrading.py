@@ -29,7 +29,8 @@ def to_run_again(
     Args:
         store: where they are.
         assignment: as it is now.
-        named: ids of runs, or beginnings of them; empty: of other data, limits or harness.
+        named: ids of runs, or beginnings of them; empty: those of other data, limits or harness, where there
+            is something to run.
         everything: all, whatever made them.
 
     Raises:
@@ -46,7 +47,10 @@ def to_run_again(
         return rows
     now = (run_digest(assignment), harness_version())
     rows = [rows.run for rows in current_runs(store, assignment.id, private=False)]
-    return [row for row in rows if everything or (row["assignment_sha256"], row["harness"]) != now]
+    if everything:
+        return rows
+    outdated = (row for row in rows if (row["assignment_sha256"], row["harness"]) != now)
+    return [row for row in outdated if row["content"] is not None]
 
 
 def lay_out(

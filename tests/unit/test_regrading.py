@@ -9,7 +9,7 @@ from sqlalchemy import insert, select
 
 from harness.host.errors import UsageError
 from harness.host.identity import run_digest
-from harness.host.keeping import keep
+from harness.host.keeping import keep, key_of, key_of_path
 from harness.host.regrading import lay_out, to_run_again
 from harness.host.store.tables import RUNS, SCORES
 from harness.host.submission import load_submission
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from harness.host.store.store import Store
 
+READABLE = [student for student in CLASS if student != "unreadable"]
 HOSTILE = [
     "../../outside",
     "/etc/passwd",
@@ -70,9 +71,9 @@ def test_runs_of_other_data_limits_or_harness_are_run_again(toy: ToyCourse, stor
     assert again(store, toy) == []
     assert again(store, toy, everything=True) == list(CLASS)
     toy.edit(toy.own / "assignment.toml", "memory_mb = 700", "memory_mb = 800")
-    assert again(store, toy) == list(CLASS)
+    assert again(store, toy) == READABLE
     keep(store, toy.grade("good"), "good", NOON, again=True)
-    assert again(store, toy) == [student for student in CLASS if student != "good"]
+    assert again(store, toy) == [student for student in READABLE if student != "good"]
     toy.edit(toy.own / "assignment.toml", "memory_mb = 800", "memory_mb = 700")
     assert again(store, toy) == ["good"]
 
@@ -99,6 +100,16 @@ def test_new_scores_are_no_reason_to_run_again(toy: ToyCourse, store: Store) -> 
     toy.edit(toy.reference / "answers.csv", "\n", "\n\n")
     toy.write("test_own.py", "def test_it(): pass\n")
     assert again(store, toy) == []
+
+
+def test_what_cannot_be_read_is_the_same_work_by_any_data(toy: ToyCourse, store: Store) -> None:
+    """It has its result, so a batch does not count it as another attempt."""
+    before = toy.grade("unreadable")
+    run = keep(store, before, "unreadable", NOON)
+    toy.edit(toy.own / "assignment.toml", "memory_mb = 700", "memory_mb = 800")
+    key = key_of_path(toy.assignment, CLASS["unreadable"][0])
+    assert key == key_of(before.assignment, None, before.report.run.message)
+    assert store.graded("toy").run_of("unreadable", key, NOON) == run
 
 
 def test_runs_that_are_named_are_run_again_once(toy: ToyCourse, store: Store) -> None:

@@ -138,4 +138,4 @@ def _say_what_is_left_out(unread: int, lost: Sequence[StoreError]) -> None:
     for error in lost:
         show_fault(error)
     if unread:
-        note(f"left out: {unread}, whose files could not be read, so that none are kept; hand them in again")
+        note(f"left out: {unread}, which could not be read, so that there is nothing to run")
