@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 from processes import HARNESS
+from stores import REFERENCE
 
 from harness.host.errors import HarnessError
 
@@ -33,6 +34,11 @@ def why_no_batch(sandbox: str) -> str | None:
 def why_no_module(module: str) -> str | None:
     """Why a package that the harness does not depend on cannot be timed; None if it can."""
     return None if importlib.util.find_spec(module) else "not installed"
+
+
+def why_no_reference() -> str | None:
+    """Why stored runs cannot be scored again; None if they can."""
+    return None if REFERENCE.is_dir() else f"there is no {REFERENCE}"
 
 
 def why_no_xargs() -> str | None:

@@ -14,7 +14,7 @@ class Bar:
     """A bound on a ratio.
 
     Attributes:
-        bound: a ratio, or seconds.
+        bound: a ratio, seconds, or megabytes.
         is_least: whether the ratio should be at least that; otherwise at most.
     """
 
@@ -45,6 +45,13 @@ THROUGHPUT: Mapping[str, Bar] = {
 LOOPS_FASTER: Mapping[int, Bar] = {16: Bar(1.4, is_least=True), 256: Bar(3.0, is_least=True)}
 LOOPS_TO_BARE: Mapping[int, Bar] = {256: Bar(1.15)}
 HELP_SECONDS = Bar(0.3)
+# Of processor time beside the imports: 10,000 students with 20 attempts each, and 1,000 runs scored again.
+BOARD_SECONDS: Mapping[str, Bar] = {
+    "leaderboard csv": Bar(2.0),
+    "leaderboard html": Bar(5.0),
+    "rescore": Bar(10.0),
+}
+BOARD_MEGABYTES = Bar(500.0)
 
 
 def beside(ratio: float | None, bar: Bar | None) -> dict[str, Any]:

@@ -8,8 +8,16 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from available import SANDBOXES, why_no_batch, why_no_module, why_no_sandbox, why_no_xargs
+from available import (
+    SANDBOXES,
+    why_no_batch,
+    why_no_module,
+    why_no_reference,
+    why_no_sandbox,
+    why_no_xargs,
+)
 from batch import XARGS
+from board import BOARDS, RESCORE
 from contestants import LIGHTNING, OTTER, PLAIN, cold, lightning, otter, plain
 from warm import Watcher
 
@@ -19,8 +27,9 @@ if TYPE_CHECKING:
     from contestants import Sample
     from workloads import Workload
 
-PROCESSES, WARM, BATCH, LOOPS, OTHERS, SCALING = "processes", "warm", "batch", "loops", "others", "scaling"
-GROUPS = (PROCESSES, WARM, BATCH, LOOPS, OTHERS, SCALING)
+PROCESSES, WARM, BATCH, LOOPS, OTHERS = "processes", "warm", "batch", "loops", "others"
+BOARD, SCALING = "board", "scaling"
+GROUPS = (PROCESSES, WARM, BATCH, LOOPS, OTHERS, BOARD, SCALING)
 RACES = {
     PROCESSES: (PLAIN, "cold bubblewrap", "cold docker"),
     WARM: (PLAIN, "warm bubblewrap", "warm docker"),
@@ -41,13 +50,16 @@ def all_names(groups: Sequence[str]) -> list[str]:
     """Everyone in these groups who may turn out not to run here."""
     names = racers(groups)
     names += BATCHES if BATCH in groups else ()
+    names += BOARDS if BOARD in groups else ()
     names += CURVES if SCALING in groups else ()
     return list(dict.fromkeys(names))
 
 
 def why_not(name: str) -> str | None:
     """Why a contestant cannot run on this machine; None if it can."""
-    if name == PLAIN:
+    if name == RESCORE:
+        return why_no_reference()
+    if name == PLAIN or name in BOARDS:
         return None
     if name == XARGS:
         return why_no_xargs()

@@ -7,6 +7,7 @@ The groups are
 - warm: ``harness grade --watch``, from an edit of the submission to the report;
 - batch: ``harness batch`` over a class's submissions, against ``xargs`` with the plain script;
 - loops: the training loops alone, in one process, on the processor and on a GPU where there is one;
+- board: the leaderboard and the grades of 10,000 students with 20 attempts each, and 1,000 runs scored again;
 - others: PyTorch Lightning's ``Trainer`` and otter-grader's ``otter run``, where they are installed;
 - scaling: how times grow with rows, features, epochs and submissions (asked for by ``--only scaling``; its
   figures are written beside the others, into ``bench-scaling.json``).
@@ -29,6 +30,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import board
 import lineup
 import machine
 import phases
@@ -46,7 +48,7 @@ from timings import Timing, race
 
 SCHEMA = "harness/bench/v2"
 BATCH_WORKLOAD = LOOPS_WORKLOAD = "hw1-bikes-16"
-PHASE_ROUNDS = 3
+PHASE_ROUNDS = BOARD_ROUNDS = 3
 LINE = 110  # where nobody says how wide it may be
 progress = Console(stderr=True)
 
@@ -107,6 +109,9 @@ def measure(options: argparse.Namespace, result: dict[str, Any]) -> None:
         result["help"] = time_help(options.rounds)
     if lineup.LOOPS in groups:
         result["loops"] = race_loops(options.rounds, gpu=result["machine"]["gpu"] is not None)
+    if lineup.BOARD in groups and (names := [name for name in board.BOARDS if name not in not_run]):
+        rounds = min(BOARD_ROUNDS, options.rounds)
+        result["board"] = board.measure(names, rounds, tell, board.Size())
     if lineup.BATCH in groups and (names := [name for name in lineup.BATCHES if name not in not_run]):
         result["batches"] = []
         for workload in options.batch_workload:

@@ -49,6 +49,8 @@ def tables(result: Mapping[str, Any]) -> Iterator[Table]:
     loops = result.get("loops", [])
     for device, batch_size in dict.fromkeys((row["device"], row["batch_size"]) for row in loops):
         yield _loops(device, batch_size, loops)
+    if "board" in result:
+        yield _board(result["board"])
     if result.get("scaling"):
         yield _scaling(result["scaling"])
 
@@ -122,6 +124,26 @@ def _loops(device: str, batch_size: int, rows: Sequence[Row]) -> Table:
             _bar(row["lecture"]),
             _ratio(row["ratio_to_bare"]),
             _bar(row["bare"]),
+        )
+    return table
+
+
+def _board(board: Row) -> Table:
+    size = (
+        f"{board['students']:,} students, {board['attempts']} attempts each; {board['rescored']:,} rescored"
+    )
+    title = f"{size}: processor seconds beside imports, MB"
+    heads = ("contestant", "process", "min-max", "bar", "imports", "wall", "memory", "bar")
+    table = _table(title, heads)
+    for row in board["rows"]:
+        table.add_row(
+            row["name"],
+            *_spread(row["process_seconds"]),
+            _bar(row["time"]),
+            f"{row['import_seconds']['median']:.2f}",
+            f"{row['wall_seconds']['median']:.2f}",
+            f"{row['peak_memory_bytes'] / 1e6:.0f}",
+            _bar(row["memory"]),
         )
     return table
 

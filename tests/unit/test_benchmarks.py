@@ -365,7 +365,7 @@ def test_a_watcher_that_dies_is_an_error_with_what_it_said(
         (["processes"], ["plain", "cold bubblewrap", "cold docker"]),
         (["warm"], ["plain", "warm bubblewrap", "warm docker"]),
         (["others"], ["plain", "lightning", "otter"]),
-        (["loops", "batch"], []),
+        (["loops", "batch", "board"], []),
     ],
 )
 def test_the_plain_script_runs_beside_whatever_is_compared_with_it(
@@ -378,7 +378,7 @@ def test_the_plain_script_runs_beside_whatever_is_compared_with_it(
 def test_by_default_all_but_scaling_is_measured_in_seven_rounds(script: Callable[[str], Any]) -> None:
     """Scaling takes long, and is asked for."""
     options = script("run").parse_arguments([])
-    assert options.only == ["processes", "warm", "batch", "loops", "others"]
+    assert options.only == ["processes", "warm", "batch", "loops", "others", "board"]
     assert (options.rounds, options.batch_size, options.batch_rounds) == (7, 40, 3)
     assert options.workload == WORKLOADS
     assert options.batch_workload == ["hw1-bikes-16"]
@@ -398,6 +398,7 @@ def test_the_tables_show_whatever_part_is_there(script: Callable[[str], Any]) ->
     warm = sample(0.5, 0.25, 0.125, LOSSES)
     wall = script("timings").Timing((0.2,)).as_json()
     batches = batch.summarise({"xargs": [batch.Batch(60.0, {})]}, size=2)
+    cost = script("board").Cost(1.5, 0.7, 2.5, 600_000_000)
     result = {
         "machine": {"cpu": "a processor", "gpu": None, "cores": 2, "versions": {"torch": "2.13.0"}},
         "load_average": 5.0,
@@ -406,6 +407,12 @@ def test_the_tables_show_whatever_part_is_there(script: Callable[[str], Any]) ->
         "phases": {"small": [{"name": "cold docker", "phases": {"spawn": 0.0625, "exit": 0.5}}]},
         "help": {"wall_seconds": wall, **beside(0.2, script("bars").HELP_SECONDS)},
         "batches": [{"workload": "small", "size": 2, "jobs": 2, "rows": batches}],
+        "board": {
+            "students": 10_000,
+            "attempts": 20,
+            "rescored": 1_000,
+            "rows": script("board").summarise({"leaderboard csv": [cost]}),
+        },
         "scaling": [
             {
                 "curve": "rows",
@@ -420,7 +427,16 @@ def test_the_tables_show_whatever_part_is_there(script: Callable[[str], Any]) ->
     console = Console(width=110, record=True, file=io.StringIO())
     script("tables").show(result, console)
     text = console.export_text()
-    for words in ("others were at work", "0.12  ≤0.25 ✓", "spawn", "≤0.30 ✓", "xargs", "1,000"):
+    for words in (
+        "others were at work",
+        "0.12  ≤0.25 ✓",
+        "spawn",
+        "≤0.30 ✓",
+        "xargs",
+        "1,000",
+        "≤2.00 ✓",
+        "600  ≤500.00 ✗",
+    ):
         assert words in text
     assert "otter: not run: not installed" in text
 
@@ -431,4 +447,4 @@ def test_the_scripts_of_the_benchmark_start(script: Callable[[str], Any]) -> Non
     command = [sys.executable, str(FOLDER / "run.py"), "--help"]
     done = subprocess.run(command, env=clean, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
-    assert "--only {processes,warm,batch,loops,others,scaling}" in done.stdout
+    assert "--only {processes,warm,batch,loops,others,board,scaling}" in done.stdout
