@@ -71,19 +71,23 @@ class DaskProcesses:
         self.address: str = wait_for(lambda: _address_in(file))
         self.client = self._stack.enter_context(Client(self.address, set_as_default=False))
 
-    def start_worker(self, *options: str, environment: dict[str, str] | None = None) -> int:
+    def start_worker(
+        self, *options: str, environment: dict[str, str] | None = None, wrapper: tuple[str, ...] = ()
+    ) -> int:
         """Start a worker and wait until it is there; return its process id."""
-        pid = self._start_worker(*options, environment=environment)
+        pid = self._start_worker(*options, environment=environment, wrapper=wrapper)
         self._wait_for(pid)
         return pid
 
     def _wait_for(self, pid: int) -> None:
         wait_for(lambda: self.workers[pid].poll() is not None or pid in self.addresses())
 
-    def _start_worker(self, *options: str, environment: dict[str, str] | None = None) -> int:
+    def _start_worker(
+        self, *options: str, environment: dict[str, str] | None = None, wrapper: tuple[str, ...] = ()
+    ) -> int:
         options += ("--nthreads", "1", "--no-nanny", "--memory-limit", "0", "--death-timeout", "30")
         options += ("--local-directory", str(self._folder), "--host", "127.0.0.1")
-        process = self._start("worker", self.address, *options, environment=environment)
+        process = self._start("worker", self.address, *options, environment=environment, wrapper=wrapper)
         self.workers[process.pid] = process
         return process.pid
 
@@ -114,7 +118,8 @@ class DaskProcesses:
 
     def addresses(self) -> dict[int, str]:
         """The workers that the scheduler knows: their process ids and addresses."""
-        return {pid: address for address, pid in self.client.run(os.getpid).items()}
+        found = self.client.run(os.getpid, on_error="ignore")  # one may go meanwhile
+        return {pid: address for address, pid in found.items()}
 
     def end_scheduler(self) -> None:
         """End the scheduler alone."""
@@ -127,12 +132,16 @@ class DaskProcesses:
         self._stack.close()
 
     def _start(
-        self, role: str, *options: str, environment: dict[str, str] | None = None
+        self,
+        role: str,
+        *options: str,
+        environment: dict[str, str] | None = None,
+        wrapper: tuple[str, ...] = (),
     ) -> subprocess.Popen[bytes]:
         self._started += 1
         log = self._stack.enter_context((self._folder / f"{role}-{self._started}.log").open("wb"))
         process = subprocess.Popen(
-            [DASK, role, *options, "--no-dashboard"],
+            [*wrapper, DASK, role, *options, "--no-dashboard"],
             stdout=log,
             stderr=log,
             cwd=ROOT,

@@ -144,6 +144,30 @@ def test_worker_that_leaves_politely_blames_nobody(
     assert outcomes(done) == {"s001": Outcome.OK}
 
 
+def test_worker_that_cannot_grade_costs_nobody_a_grade(
+    dask_processes: DaskProcesses, submission: Callable[..., Path]
+) -> None:
+    """Here its disk takes no byte. It is quick, so it is given much; others do all of that."""
+    dask_processes.ensure(1)
+    full = 'ulimit -f 0; exec "$@" >/dev/null 2>&1'
+    broken = dask_processes.start_worker(wrapper=("bash", "-c", full, "bash"))
+    address = dask_processes.addresses()[broken]
+    done: list[Done] = []
+    with Cluster(dask_processes.address, lambda _: None) as cluster:
+        cluster.run(tasks_of(*(submission(f"s{number}") for number in range(4))), done.append)
+    assert outcomes(done) == {f"s{number}": Outcome.OK for number in range(4)}
+    assert address not in {each.worker for each in done}
+
+    dask_processes.end(next(pid for pid in dask_processes.workers if pid != broken))
+    with Cluster(dask_processes.address, lambda _: None) as cluster:
+        cluster.run(tasks_of(submission("alone")), done.append)
+    (alone,) = [each for each in done if each.fault]
+    assert alone.fault is not None
+    assert f"(on {address})" in alone.fault.message
+    assert not alone.set_aside
+    dask_processes.end(broken)
+
+
 @pytest.mark.parametrize("how", ["should_stop", "interrupt"])
 def test_grading_that_is_ended_ends_at_once(
     dask_processes: DaskProcesses, submission: Callable[..., Path], how: str

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 GPU = {"GPU": 1}
 RUNNING, FINISHED, ERROR = "running", "finished", "error"
+TRIES = 3
 SECONDS_TO_GATHER = 120
 SECONDS_TO_SAY_GOODBYE = 1.0
 SECONDS_FOR_ANOTHER = 15.0
@@ -52,6 +53,7 @@ class Session:
         self._notes: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._noted: set[str] = set()
         self._workers: dict[str, str] = {}
+        self._kept_to: dict[str, set[str]] = {}
         self._left: set[str] = set()
         self._refused, self._alone_since = "", inf
         self._plugins: list[str] = []
@@ -80,6 +82,9 @@ class Session:
         """
         with _reaching_the_scheduler():
             threads: dict[str, int] = self._client.nthreads()
+            for name, workers in list(self._kept_to.items()):
+                if workers.isdisjoint(threads):
+                    self._futures[name].cancel()  # else it would wait for them for ever
         found = sum(threads.values())
         now = time.monotonic()
         self._alone_since = inf if found else min(self._alone_since, now)
@@ -89,9 +94,13 @@ class Session:
 
     def gpus(self) -> int:
         """How many GPUs the workers that are there now say they have."""
+        return int(sum(each.get("GPU", 0) for each in self._resources().values()))
+
+    def _resources(self) -> dict[str, dict[str, float]]:
+        """What each worker that is there now says it has."""
         with _reaching_the_scheduler():
-            found: dict[str, dict[str, float]] = self._client.run(resources)
-        return int(sum(each.get("GPU", 0) for each in found.values()))
+            found: dict[str, Any] = self._client.run(resources, on_error="return")
+        return {address: each for address, each in found.items() if isinstance(each, dict)}
 
     def deliver(self, rows: bytes) -> str:
         """Bring an assignment's packed rows to all workers, also those to come; return their digest."""
@@ -109,14 +118,17 @@ class Session:
             name: a new one; `next` returns it.
             parcel: the work.
             gpu: whether it needs one.
-            avoid: addresses of workers that should not get it, if there are others; of no effect with a GPU,
-                since a preference for workers makes Dask forget who has the resource.
+            avoid: addresses of workers that should not get it, if there are others.
         """
         options: dict[str, Any] = {"resources": GPU} if gpu else {}
         key = f"{self.name}-{name}"
+        if avoid:
+            able = {address for address, has in self._resources().items() if has.get("GPU") or not gpu}
+            if others := able - avoid:
+                # Not as a mere preference: idle workers steal such tasks, and Dask forgets their resources.
+                options["workers"] = sorted(others)
+                self._kept_to[name] = others
         with _reaching_the_scheduler():
-            if avoid and not gpu and (others := self._client.nthreads().keys() - avoid):
-                options |= {"workers": sorted(others), "allow_other_workers": True}
             future = self._client.submit(work, self.name, name, parcel, key=key, pure=False, **options)
         self._futures[name] = future
         future.add_done_callback(lambda _: self._done.put(name))
@@ -135,6 +147,7 @@ class Session:
         except queue.Empty:
             return None
         future = self._futures.pop(name)
+        self._kept_to.pop(name, None)
         try:
             return self._returned(name, future)
         finally:
@@ -147,6 +160,7 @@ class Session:
         elif self._futures:
             self._client.cancel(list(self._futures.values()), force=True)
         self._futures.clear()
+        self._kept_to.clear()
         while self._plugins:
             try:
                 self._client.unregister_worker_plugin(self._plugins.pop(0))
@@ -179,6 +193,8 @@ class Session:
     def _check_editions(self) -> None:
         answers: dict[str, Any] = self._client.run(greet, on_error="return")
         for address, answer in sorted(answers.items()):
+            if isinstance(answer, OSError):
+                continue  # it is gone by now
             if not isinstance(answer, dict):
                 raise MachineError(f"the worker {address} cannot grade: {_said(answer)}", SAME)
             if different := differences(answer):
@@ -188,7 +204,14 @@ class Session:
 
     def _register(self, plugin: Bench | Delivery, name: str) -> None:
         self._plugins.append(name)
-        self._client.register_plugin(plugin, name)
+        for tries_left in reversed(range(TRIES)):
+            try:
+                self._client.register_plugin(plugin, name)
+            except OSError:  # a worker that went meanwhile is enough for that
+                if not tries_left or self._client.status != RUNNING:
+                    raise
+            else:
+                break
 
     def _hear(self, event: tuple[float, dict[str, Any]]) -> None:
         """Take an event of a worker, in Dask's thread; all that came before it has been heard."""
