@@ -31,7 +31,7 @@ def render_runs(rows: Sequence[Mapping[Any, Any]], console: Console) -> None:
         return
     fixed = _RUN + _OUTCOME + _POINTS + _SCORE
     wide = page.width - fixed - _WHEN - _TIME >= _LEAST
-    name = page.width - fixed - (_WHEN + _TIME if wide else 0)
+    name = max(_LEAST, page.width - fixed - (_WHEN + _TIME if wide else 0))
 
     def line(texts: Sequence[str], style: str = "") -> None:
         run, when, student, outcome, earned, score, seconds = texts
