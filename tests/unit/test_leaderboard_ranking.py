@@ -260,12 +260,12 @@ def test_history_says_how_the_class_stood_at_the_end_of_each_day(
     if not scored:
         assert found.empty
         return
-    ends = [microseconds(row["submitted"]) // DAY * DAY + DAY for row in scored]
+    days = [microseconds(row["submitted"]) // DAY * DAY for row in scored]
     assert list(found["time"]) == list(
-        pd.to_datetime(range(min(ends), max(ends) + 1, DAY), unit="us", utc=True)
+        pd.to_datetime(range(min(days), max(days) + 1, DAY), unit="us", utc=True)
     )
     for day in found.itertuples():
-        so_far = [row for row in rows if row["submitted"] < day.time]
+        so_far = [row for row in rows if row["submitted"] < day.time + timedelta(days=1)]
         bests = [best(so_far, student, sign) for student in ("s001", "s002", "s003")]
         scores = [row["score"] for row in bests if row is not None]
         assert day.best == sign * min(sign * score for score in scores)

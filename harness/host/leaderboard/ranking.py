@@ -118,27 +118,27 @@ def with_baselines(ranked: pd.DataFrame, tiers: Sequence[Tier], direction: str) 
 
 
 def history(runs: pd.DataFrame, direction: str) -> pd.DataFrame:
-    """The class over time: at the end of each day, the best of all and the median of each student's best.
+    """The class over time: as each day ended, the best of all and the median of each student's best.
 
     Args:
         runs: what `read_runs` returned.
         direction: ``min`` or ``max``, whichever is better.
 
     Returns:
-        A row for each day from the first score to the last, at most 200 of them, with ``time`` (its end, in
+        A row for each day from the first score to the last, at most 200 of them, with ``time`` (the day, in
         UTC), ``best``, ``median`` and ``students`` (how many have a score by then). A student's best is the
         one by the public score here too, so that the last day is that of a board of the best runs.
     """
     finished = _finished(runs).sort_values(["submitted", "number"])
     if finished.empty:
         return pd.DataFrame({"time": pd.to_datetime([], utc=True), "best": [], "median": [], "students": []})
-    ends = finished["submitted"] // _DAY + 1
+    of_run = finished["submitted"] // _DAY
     newest = pd.DataFrame(
-        {"day": ends, "student": finished["student"], "score": _best_so_far(finished, direction)}
+        {"day": of_run, "student": finished["student"], "score": _best_so_far(finished, direction)}
     )
     last_of_day = newest.drop_duplicates(["day", "student"], keep="last")
     grid = last_of_day.set_index(["day", "student"])["score"].unstack()  # noqa: PD010  nothing to aggregate
-    days = range(int(ends.iloc[0]), int(ends.iloc[-1]) + 1)
+    days = range(int(of_run.iloc[0]), int(of_run.iloc[-1]) + 1)
     every = max(1, -(-len(days) // _MOST_DAYS))
     # A file's time may be decades off: no row is made for a day that is not shown.
     grid = grid.ffill().reindex(days[::-1][::every][::-1], method="ffill")
