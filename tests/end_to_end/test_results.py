@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from sqlalchemy import URL
+
 SECONDS = 120.0
 BUBBLEWRAP = ("--sandbox", "bubblewrap")
 EVIL = "s\x1b]0;owned\x07\u202e=1+1|<b>"
@@ -277,6 +279,35 @@ def on_terminal(course: Path, typed: str, *words: str) -> str:
         shown, _ = command.communicate(timeout=SECONDS)
     os.close(ours)
     return shown
+
+
+@pytest.mark.bubblewrap
+@pytest.mark.postgres
+def test_a_server_can_be_the_store_of_every_command(
+    course: Path, submission: Path, tmp_path: Path, postgres_url: URL
+) -> None:
+    """From the class's batch to its grades; what runs are made of lies in the course's folder."""
+    server = {"HARNESS_STORE": postgres_url.render_as_string(hide_password=False)}
+    folder = submission.parent / "class"
+    for student in ("s001", "s002"):
+        shutil.copytree(submission, folder / student)
+
+    for words in (
+        ("batch", folder, *BUBBLEWRAP),
+        ("rescore", "sum", "--yes"),
+        ("regrade", "sum", "--all", *BUBBLEWRAP),
+        ("leaderboard", "sum"),
+        ("grades", "sum"),
+        ("pages", "sum", "--out", tmp_path / "pages"),
+    ):
+        assert harness(course, *words, env=server).stdout
+
+    listed = harness(course, "runs", "sum", env=server).stdout.splitlines()[1:]
+    assert sorted(line.split()[3] for line in listed) == ["s001", "s001", "s002", "s002"]
+    assert "graded before  2" in harness(course, "batch", folder, *BUBBLEWRAP, env=server).stdout
+    for name in ("choose", "show", "log"):
+        assert harness(course, name, listed[0].split()[0], env=server).stdout
+    assert sorted(path.name for path in (course / "results").iterdir()) == ["artifacts"]
 
 
 @pytest.mark.bubblewrap
