@@ -264,13 +264,13 @@ def test_history_says_how_the_class_stood_at_the_end_of_each_day(
     assert list(found["time"]) == list(
         pd.to_datetime(range(min(days), max(days) + 1, DAY), unit="us", utc=True)
     )
-    for day in found.itertuples():
-        so_far = [row for row in rows if row["submitted"] < day.time + timedelta(days=1)]
+    for time, best_of_all, median, students in found.itertuples(index=False, name=None):
+        so_far = [row for row in rows if row["submitted"] < time + timedelta(days=1)]
         bests = [best(so_far, student, sign) for student in ("s001", "s002", "s003")]
         scores = [row["score"] for row in bests if row is not None]
-        assert day.best == sign * min(sign * score for score in scores)
-        assert day.median == statistics.median(scores)
-        assert day.students == len(scores)
+        assert best_of_all == sign * min(sign * score for score in scores)
+        assert median == statistics.median(scores)
+        assert students == len(scores)
 
 
 @given(RUNS)
