@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import io
-import os
 import stat
 import struct
 import tarfile
@@ -19,7 +18,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.host.errors import InvalidSubmissionError
-from harness.host.intake import MAX_ENTRIES, ignored, member_parts, open_unfollowed, refuse_special, taken
+from harness.host.intake import (
+    MAX_ENTRIES,
+    MAX_NOTEBOOK_BYTES,
+    ignored,
+    member_parts,
+    read_named,
+    refuse_special,
+    taken,
+)
 from harness.host.schema_errors import quoted
 
 if TYPE_CHECKING:
@@ -81,16 +88,18 @@ def read_archive(path: Path, intake: Intake) -> None:
         wrapped = len({member.parts[0] for member in members}) == 1
         wrapped = wrapped and all(len(member.parts) > 1 or member.read is None for member in members)
         for member in members:
-            _take(member, member.parts[1:] if wrapped else member.parts, intake)
+            _take(member, member.parts[wrapped:], intake)
+        if name := intake.wanted_notebook():
+            read = next(
+                member.read for member in members if member.parts[wrapped:] == (name,) and member.read
+            )
+            intake.notebook = name, read(MAX_NOTEBOOK_BYTES + 1)
     except FAULTS as error:  # what these libraries raise on damaged input
         raise InvalidSubmissionError(f"{quoted(path.name)} is damaged: {quoted(str(error))}", HINT) from None
 
 
 def _read_capped(path: Path) -> bytes:
-    descriptor = open_unfollowed(path)
-    with os.fdopen(descriptor, "rb") as file:
-        refuse_special(path.name, os.fstat(descriptor).st_mode)
-        packed = file.read(MAX_ARCHIVE_BYTES + 1)
+    packed = read_named(path, MAX_ARCHIVE_BYTES)
     if len(packed) > MAX_ARCHIVE_BYTES:
         raise InvalidSubmissionError(
             f"{quoted(path.name)} has more than the {MAX_ARCHIVE_BYTES} bytes that an archive may have",

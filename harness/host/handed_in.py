@@ -13,7 +13,7 @@ from harness.host.errors import UsageError
 from harness.host.intake import IGNORED, ignored
 from harness.host.roster import read_roster
 from harness.host.store.store import microseconds, moment
-from harness.host.submission import ARCHIVES
+from harness.host.submission import ENDINGS
 
 if TYPE_CHECKING:
     from datetime import tzinfo
@@ -29,7 +29,7 @@ class HandedIn:
     Attributes:
         name: for people; no two of a class have the same.
         student: whose it is.
-        path: a folder or an archive, which need not be there.
+        path: a folder, an archive or a notebook, which need not be there.
         submitted: with its time zone.
     """
 
@@ -43,8 +43,8 @@ def find_handed_in(where: Path, zone: tzinfo) -> list[HandedIn]:
     """The submissions of a class.
 
     Args:
-        where: a folder, whose folders and archives are a submission each, of the student of that name; or a
-            roster, a CSV file.
+        where: a folder, whose folders, archives and notebooks are a submission each, of the student of that
+            name; or a roster, a CSV file.
         zone: of the times that the roster gives without one.
 
     Raises:
@@ -63,7 +63,8 @@ def find_handed_in(where: Path, zone: tzinfo) -> list[HandedIn]:
         raise UsageError(f"{where} cannot be read: {error.strerror}", "make it readable") from error
     if not found:
         raise UsageError(
-            f"there is no submission in {where}", "each is a folder, a .zip or a .tar.gz in that folder"
+            f"there is no submission in {where}",
+            "each is a folder, a .zip, a .tar.gz or an .ipynb in that folder",
         )
     return found
 
@@ -73,7 +74,7 @@ def _in_folder(folder: Path) -> list[HandedIn]:
     for path in sorted(folder.iterdir()):
         if path.name.startswith(".") or path.name in IGNORED:
             continue
-        ending = next((ending for ending in ARCHIVES if path.name.lower().endswith(ending)), "")
+        ending = next((ending for ending in ENDINGS if path.name.lower().endswith(ending)), "")
         if not ending and not path.is_dir():
             continue
         name = os.fsencode(path.name[: len(path.name) - len(ending)]).decode("utf-8", "replace")

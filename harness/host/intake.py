@@ -9,21 +9,27 @@ from __future__ import annotations
 import os
 import stat
 import unicodedata
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from harness.host.errors import InvalidSubmissionError
+from harness.host.records import MODEL
 from harness.host.schema_errors import quoted
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 CONFIG = "config.toml"
+NOTEBOOK = ".ipynb"
+MAX_NOTEBOOK_BYTES = 16 << 20  # with its outputs, most of which are pictures
 MAX_FILES = 200
 MAX_ENTRIES = 10_000
 MAX_DEPTH = 8
 MAX_NAME_BYTES = 255
+LISTED = 5
 CHUNK = 1 << 20
 READ = (
     os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
@@ -71,11 +77,14 @@ class Intake:
         max_bytes: the most that all files taken may have together.
         files: path with forward slashes, to content.
         left_out: paths of the files that are no part of a submission.
+        notebook: name and content, cut off one byte over `MAX_NOTEBOOK_BYTES`, of the one that stands for
+            the files that are not there; None: there is none, or no need for it.
     """
 
     max_bytes: int
     files: dict[str, bytes] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
+    notebook: tuple[str, bytes] | None = None
     _spellings: dict[str, str] = field(default_factory=dict)
     _folders: set[str] = field(default_factory=set)
     _entries: int = 0
@@ -84,6 +93,24 @@ class Intake:
     def room(self) -> int:
         """How many bytes may still be added."""
         return self.max_bytes - sum(map(len, self.files.values()))
+
+    def wanted_notebook(self) -> str | None:
+        """The name of the notebook at the top, if all files were met and there is no `MODEL`; else None.
+
+        Raises:
+            InvalidSubmissionError: there are several.
+        """
+        if MODEL in self.files:
+            return None
+        found = [path for path in self.left_out if "/" not in path and path.lower().endswith(NOTEBOOK)]
+        if len(found) > 1:
+            names = ", ".join(map(quoted, found[:LISTED]))
+            more = f" and {len(found) - LISTED} more" if len(found) > LISTED else ""
+            raise InvalidSubmissionError(
+                f"there is no {MODEL}, and there are {len(found)} notebooks: {names}{more}",
+                "hand in the one that counts",
+            )
+        return found[0] if found else None
 
     def check(self, parts: tuple[str, ...]) -> None:
         """Check one path's form, count it, and compare it with those before.
@@ -193,6 +220,18 @@ def open_unfollowed(path: Path, flags: int = 0) -> int:
         ) from None
 
 
+def read_named(path: Path, max_bytes: int) -> bytes:
+    """Read a file that was named on the command line, without following it, up to one byte over a cap.
+
+    Raises:
+        InvalidSubmissionError: it is no plain file, or cannot be read.
+    """
+    descriptor = open_unfollowed(path)
+    with os.fdopen(descriptor, "rb") as file:
+        refuse_special(path.name, os.fstat(descriptor).st_mode)
+        return file.read(max_bytes + 1)
+
+
 def read_folder(path: Path, intake: Intake) -> None:
     """Read a folder into `intake`.
 
@@ -202,6 +241,9 @@ def read_folder(path: Path, intake: Intake) -> None:
     folder = open_unfollowed(path, os.O_DIRECTORY)
     try:
         _read_folder(folder, (), intake)
+        if name := intake.wanted_notebook():
+            with _told((name,)):
+                intake.notebook = name, _read_file(folder, (name,), MAX_NOTEBOOK_BYTES)
     finally:
         os.close(folder)
 
@@ -212,20 +254,30 @@ def _read_folder(folder: int, above: tuple[str, ...], intake: Intake) -> None:
         if ignored(parts):
             continue
         intake.check(parts)
-        try:
+        with _told(parts):
             if stat.S_ISDIR(mode):
                 inner = os.open(name, READ | os.O_DIRECTORY, dir_fd=folder)
                 try:
                     _read_folder(inner, parts, intake)
                 finally:
                     os.close(inner)
+                continue
+            refuse_special("/".join(parts), mode)
+            if taken(parts):
+                intake.add(parts, _read_file(folder, parts, intake.room))
             else:
-                refuse_special("/".join(parts), mode)
-                _read_file(folder, parts, intake)
-        except OSError as error:
-            raise InvalidSubmissionError(
-                f"{quoted('/'.join(parts))} cannot be read: {error.strerror}", "make it a readable plain file"
-            ) from None
+                intake.left_out.append("/".join(parts))
+
+
+@contextmanager
+def _told(parts: tuple[str, ...]) -> Iterator[None]:
+    """Refuse a submission with a file or folder that the system does not let through."""
+    try:
+        yield
+    except OSError as error:
+        raise InvalidSubmissionError(
+            f"{quoted('/'.join(parts))} cannot be read: {error.strerror}", "make it a readable plain file"
+        ) from None
 
 
 def _entries(folder: int, intake: Intake) -> list[tuple[str, int]]:
@@ -240,10 +292,8 @@ def _entries(folder: int, intake: Intake) -> list[tuple[str, int]]:
     return sorted(found)
 
 
-def _read_file(folder: int, parts: tuple[str, ...], intake: Intake) -> None:
-    if not taken(parts):
-        intake.left_out.append("/".join(parts))
-        return
+def _read_file(folder: int, parts: tuple[str, ...], max_bytes: int) -> bytes:
+    """A file's content, up to one byte over a cap."""
     descriptor = os.open(parts[-1], READ, dir_fd=folder)
     with os.fdopen(descriptor, "rb") as file:
         status = os.fstat(descriptor)
@@ -255,4 +305,4 @@ def _read_file(folder: int, parts: tuple[str, ...], intake: Intake) -> None:
                 f"{quoted('/'.join(parts))} is a hard link: the file has {status.st_nlink} names",
                 "hand in a copy of the file",
             )
-        intake.add(parts, file.read(intake.room + 1))
+        return file.read(max_bytes + 1)

@@ -9,12 +9,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     import numpy as np
     from numpy.typing import NDArray
 
     from harness.protocol import Outcome, Phase
+
+MODEL = "model.py"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +29,9 @@ class Submission:
         sha256: digest over the names and contents of all files.
         files: path inside the submission, with forward slashes, to content.
         config: the text of ``config.toml``, parsed; validated later, against the assignment.
-        source: the folder or archive, for staff only.
+        source: the folder, archive or notebook, for staff only.
+        notes: what was taken of a notebook and what was left out, a line each; empty for all else.
+        lines: where in the notebook each line of a ``model.py`` stands that was made of one.
     """
 
     name: str
@@ -34,6 +39,12 @@ class Submission:
     files: dict[str, bytes]
     config: dict[str, Any]
     source: Path
+    notes: tuple[str, ...] = ()
+    lines: Mapping[int, Place] = field(default_factory=dict)
+
+    def origin_of(self, place: Place) -> Place:
+        """A line of its files as the student wrote it, which may have been in a notebook."""
+        return self.lines.get(place.line, place) if place.file == MODEL else place
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,7 +239,11 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Everything that is shown of a run: the run, the submission's identity and the checks."""
+    """Everything that is shown of a run: the run, the submission's identity and the checks.
+
+    Attributes:
+        notes: what was taken of a notebook; see `Submission`.
+    """
 
     assignment: str
     title: str
@@ -237,6 +252,7 @@ class Report:
     run: Run
     checks: tuple[Check, ...]
     seconds_limit: float
+    notes: tuple[str, ...] = ()
 
     @property
     def points(self) -> float:

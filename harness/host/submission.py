@@ -1,4 +1,4 @@
-"""Loads what a student handed in, a folder or an archive, into one frozen record in memory."""
+"""Loads what a student handed in, a folder, an archive or a notebook, into one frozen record in memory."""
 
 from __future__ import annotations
 
@@ -7,39 +7,43 @@ import os
 import re
 import stat
 import tomllib
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from harness.host.archives import read_archive
 from harness.host.errors import InvalidSubmissionError, UsageError
-from harness.host.intake import CONFIG, Intake, read_folder
-from harness.host.records import Submission
+from harness.host.intake import CONFIG, MAX_NOTEBOOK_BYTES, NOTEBOOK, Intake, read_folder, read_named
+from harness.host.records import MODEL, Submission
 from harness.host.schema_errors import nearest, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-MODEL = "model.py"
 ARCHIVES = (".zip", ".tar.gz", ".tgz")
+ENDINGS = (*ARCHIVES, NOTEBOOK)  # of what may be handed in beside folders
 MAX_CONFIG_BYTES = (
     16 << 10
 )  # tomllib takes quadratic time over dotted keys: 0.7 s for 16 KiB of dots, 17 s for 64
 MAX_CONFIG_DEPTH = 32
 MAX_REASON = 200
 UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
-WHAT_TO_HAND_IN = "hand in a folder, or a .zip or .tar.gz of one, with model.py and config.toml in it"
+WHAT_TO_HAND_IN = (
+    "hand in a folder, or a .zip or .tar.gz of one, with model.py and config.toml in it; or a notebook"
+)
 
 
 def load_submission(path: Path, *, max_bytes: int) -> Submission:
     """Read a submission.
 
-    Taken are all ``.py`` files and the ``config.toml`` at the top. Other files are no part of a submission
-    and are left out; hidden files and caches are not looked at. A link, hard or symbolic, a pipe, a socket or
-    a device is refused, never followed or opened.
+    Taken are all ``.py`` files and the ``config.toml`` at the top. Where there is no ``model.py``, the one
+    notebook at the top is taken for it, and for the config if that is not there either. Other files are no
+    part of a submission and are left out; hidden files and caches are not looked at. A link, hard or
+    symbolic, a pipe, a socket or a device is refused, never followed or opened.
 
     Args:
-        path: a folder, a ``.zip``, a ``.tar.gz`` or a ``.tgz``; a single folder around an archive's content
-            is taken off.
+        path: a folder, a ``.zip``, a ``.tar.gz``, a ``.tgz`` or an ``.ipynb``; a single folder around an
+            archive's content is taken off.
         max_bytes: the most that the files taken may have together.
 
     Raises:
@@ -49,16 +53,22 @@ def load_submission(path: Path, *, max_bytes: int) -> Submission:
     try:
         mode = os.lstat(path).st_mode
     except (OSError, ValueError) as error:
-        raise UsageError(f"there is no submission {path}", "name the folder or archive to grade") from error
+        raise UsageError(
+            f"there is no submission {path}", "name the folder, archive or notebook to grade"
+        ) from error
     intake = Intake(max_bytes)
     if stat.S_ISDIR(mode) or stat.S_ISLNK(mode):
         read_folder(path, intake)
     elif path.name.lower().endswith(ARCHIVES):
         read_archive(path, intake)
+    elif path.name.lower().endswith(NOTEBOOK):
+        intake.notebook = path.name, read_named(path, MAX_NOTEBOOK_BYTES)
     else:
         raise InvalidSubmissionError(
-            f"{quoted(path.name)} is no folder, .zip or .tar.gz", _other_hint(path.name)
+            f"{quoted(path.name)} is no folder, .zip, .tar.gz or .ipynb", WHAT_TO_HAND_IN
         )
+    if intake.notebook is not None:
+        return _of_notebook(intake.notebook, intake, path)
     for required in (MODEL, CONFIG):
         _require(required, intake)
     return submission_of(_name(path), intake.files, path)
@@ -84,10 +94,17 @@ def submission_of(name: str, files: Mapping[str, bytes], source: Path) -> Submis
     )
 
 
-def _other_hint(name: str) -> str:
-    if name.lower().endswith(".ipynb"):
-        return "save the notebook's model as model.py and its settings as config.toml; " + WHAT_TO_HAND_IN
-    return WHAT_TO_HAND_IN
+def _of_notebook(notebook: tuple[str, bytes], intake: Intake, path: Path) -> Submission:
+    """The record of a notebook, with the files that lie beside it."""
+    from harness.host.notebook.reading import read_notebook  # noqa: PLC0415  20 ms that few submissions need
+
+    name, content = notebook
+    found = read_notebook(content, name, with_config=CONFIG not in intake.files)
+    intake.add((MODEL,), found.model)
+    if found.config is not None:
+        intake.add((CONFIG,), found.config)
+    submission = submission_of(_name(path), intake.files, path)
+    return replace(submission, notes=found.notes, lines=found.lines)
 
 
 def _require(required: str, intake: Intake) -> None:
@@ -103,8 +120,6 @@ def _missing_hint(required: str, present: Iterable[PurePosixPath]) -> str:
     deeper = sorted(str(path.parent) for path in present if path.name == required and len(path.parts) > 1)
     if deeper:
         return f"{required} lies in {quoted(deeper[0])}: hand in that folder itself"
-    if notebooks := [name for name in here if name.lower().endswith(".ipynb")]:
-        return _other_hint(notebooks[0])
     if near := nearest(required, [name for name in here if name not in {MODEL, CONFIG}]):
         return f"{quoted(near)} is there: the name that is read is {required}"
     return WHAT_TO_HAND_IN
@@ -156,9 +171,9 @@ def _deeper_than(table: dict[str, Any], depth: int) -> bool:
 
 
 def _name(path: Path) -> str:
-    """The folder's or archive's own name, without the archive's ending; always valid Unicode."""
+    """A folder's own name, or that of an archive or notebook without its ending; always valid Unicode."""
     name = Path(os.path.abspath(path)).name  # noqa: PTH100 - `resolve` would follow links
-    ending = next((ending for ending in ARCHIVES if name.lower().endswith(ending)), "")
+    ending = next((ending for ending in ENDINGS if name.lower().endswith(ending)), "")
     stem = name[: -len(ending)] if ending and len(name) > len(ending) and not path.is_dir() else name
     return os.fsencode(stem).decode("utf-8", "replace")
 

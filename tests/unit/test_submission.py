@@ -393,7 +393,6 @@ def test_a_damaged_archive_is_read_or_refused(
     ("missing", "instead", "said"),
     [
         ("model.py", "Model.py", "'Model.py' is there"),
-        ("model.py", "model.ipynb", "save the notebook's model as model.py"),
         ("model.py", "hw1/model.py", "lies in 'hw1'"),
         ("config.toml", "config.toml.txt", "'config.toml.txt' is there"),
         ("config.toml", "config.yaml", "'config.yaml' is there"),
@@ -404,7 +403,7 @@ def test_a_damaged_archive_is_read_or_refused(
 def test_a_missing_file_is_answered_with_the_likely_reason(
     folder: Path, missing: str, instead: str, said: str
 ) -> None:
-    """A wrong name, a notebook, or one folder too many around it."""
+    """A wrong name, or one folder too many around it."""
     (folder / missing).unlink()
     write(folder, {instead: b""})
     error = refusal(folder)
@@ -413,9 +412,9 @@ def test_a_missing_file_is_answered_with_the_likely_reason(
     assert said in error.hint
 
 
-@pytest.mark.parametrize("name", ["homework.ipynb", "model.py", "homework.rar", "homework.7z"])
+@pytest.mark.parametrize("name", ["model.py", "homework.rar", "homework.7z"])
 def test_other_kinds_of_files_are_refused_with_what_to_hand_in(tmp_path: Path, name: str) -> None:
-    """A notebook, a lone file or another archive format is the student's to mend."""
+    """A lone file or another archive format is the student's to mend."""
     (tmp_path / name).write_bytes(b"")
     error = refusal(tmp_path / name)
     assert f"'{name}' is no folder" in error.message

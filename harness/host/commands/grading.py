@@ -54,7 +54,7 @@ class CiChoice(StrEnum):
 
 def grade(  # noqa: PLR0913  the options of the contract
     submission: Annotated[
-        Path, typer.Argument(help="A folder, .zip or .tar.gz with model.py and config.toml.")
+        Path, typer.Argument(help="A folder, .zip or .tar.gz with model.py and config.toml; or an .ipynb.")
     ],
     *,
     assignment: Annotated[
@@ -177,7 +177,7 @@ def batch(  # noqa: PLR0913  likewise
         Path,
         typer.Argument(
             metavar="FOLDER|ROSTER",
-            help="Holds the submissions: folders, .zip and .tar.gz; or a CSV that lists them.",
+            help="Holds the submissions: folders, .zip, .tar.gz and .ipynb; or a CSV of them.",
         ),
     ],
     *,

@@ -87,7 +87,7 @@ def student_document(report: Report) -> dict[str, Any]:
 
 def student_markdown(report: Report) -> str:
     """`student_document` as Markdown."""
-    return to_markdown(_student_document(report))
+    return to_markdown(_student_document(report), report.notes)
 
 
 def write_json(document: Mapping[str, Any], path: Path) -> None:
@@ -115,11 +115,11 @@ def write_feedback(report: Report, path: Path) -> None:
         case ".json":
             write_json(document.model_dump(mode="json", by_alias=True), path)
         case ".md":
-            write_atomically(to_markdown(document), path)
+            write_atomically(to_markdown(document, report.notes), path)
         case ".html":
             from harness.host.report.html.run_page import run_page  # noqa: PLC0415  Jinja, only for a page
 
-            write_atomically(run_page(document, report.title, report.run.log), path)
+            write_atomically(run_page(document, report.title, report.run.log, report.notes), path)
         case _:
             allowed = " or ".join(FEEDBACK_ENDINGS)
             raise UsageError(

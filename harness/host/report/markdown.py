@@ -28,10 +28,16 @@ _CURVE = (80, 9)
 _BEATEN = {True: "yes", False: "no", None: "-"}
 
 
-def to_markdown(document: StudentDocument) -> str:
-    """The document as GitHub's Markdown, with a line feed at its end."""
+def to_markdown(document: StudentDocument, notes: Sequence[str] = ()) -> str:
+    """The document as GitHub's Markdown, with a line feed at its end.
+
+    Args:
+        document: what the student may know.
+        notes: what was taken of a notebook.
+    """
     sections = (_head, _failure, _score, _tiers, _checks, _loss, _place)
-    written = ("\n".join(section(document)) for section in sections)
+    written = ["\n".join(section(document)) for section in sections]
+    written.insert(-1, "\n".join(_notebook(notes)))
     return "\n\n".join(filter(None, written)) + "\n"
 
 
@@ -147,6 +153,13 @@ def _loss(document: StudentDocument) -> Iterator[str]:
     yield "## Loss, as the training loop reported it"
     yield ""
     yield from ("```text", *curve, "```")
+
+
+def _notebook(notes: Sequence[str]) -> Iterator[str]:
+    if notes:
+        yield "## What was taken of the notebook"
+        yield ""
+        yield from block("\n".join(notes))
 
 
 def _place(document: StudentDocument) -> Iterator[str]:

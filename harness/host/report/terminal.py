@@ -42,6 +42,7 @@ def render(report: Report, console: Console) -> None:
     _checks(page, report.checks)
     _loss(page, run)
     _runtime(page, report)
+    _notebook(page, report.notes)
     _environment(page, run)
     if not ended_well and run.log.strip():
         page.heading("Log", f"its last {LOG_LINES} lines, as the submission printed them")
@@ -220,6 +221,14 @@ def _runtime(page: Page, report: Report) -> None:
     for row in rows:
         spans = [(Span(name, "dim", width=_LABEL), Span(value, width=_VALUE)) for name, value in row]
         page.line("  ", *[span for pair in spans for span in pair])
+
+
+def _notebook(page: Page, notes: tuple[str, ...]) -> None:
+    if not notes:
+        return
+    page.heading("Notebook", "what was taken of it")
+    for note in notes:
+        page.quote(note)
 
 
 def _environment(page: Page, run: Run) -> None:

@@ -11,6 +11,8 @@ from harness.host.report.text import printable, printable_lines
 from harness.protocol import Outcome
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from harness.host.report.schema import CheckEntry, StudentDocument
 
 LOG_LINES = 200
@@ -18,13 +20,14 @@ _LOG_CHARACTERS = 100_000
 _LONGEST = 20_000
 
 
-def run_page(document: StudentDocument, title: str, log: str) -> str:
+def run_page(document: StudentDocument, title: str, log: str, notes: Sequence[str] = ()) -> str:
     """What a student is told of a run, in the words of the Markdown feedback, and the end of the log.
 
     Args:
         document: what the student may know.
         title: the assignment's.
         log: what the submission printed.
+        notes: what was taken of a notebook.
 
     Returns:
         An HTML document in UTF-8 with a line feed at its end; it runs no script.
@@ -40,6 +43,7 @@ def run_page(document: StudentDocument, title: str, log: str) -> str:
         "tiers": _tiers(document),
         "checks": [(check, _reason(check)) for check in document.checks],
         "loss": loss_curve(document.loss),
+        "notes": _block("\n".join(notes)),
         "log": lines,
         "log_note": note,
     }
