@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -145,11 +145,13 @@ def report_of(
 
     Args:
         assignment: what it was graded by.
-        path: the folder or archive, as it was named.
+        path: the folder, archive or notebook, as it was named.
         submission: what was read of it; None if it could not be.
         run: what became of it.
         checks: what they said of it.
     """
+    if submission is not None and run.place is not None:
+        run = replace(run, place=submission.origin_of(run.place))
     return Report(
         assignment=assignment.id,
         title=assignment.title,
@@ -158,4 +160,5 @@ def report_of(
         run=run,
         checks=checks,
         seconds_limit=assignment.limits.train_seconds,
+        notes=submission.notes if submission else (),
     )
