@@ -11,7 +11,6 @@ import json
 import os
 import queue
 import signal
-import sys
 import threading
 import time
 from dataclasses import asdict, dataclass
@@ -76,7 +75,7 @@ def main() -> None:
     """Work until the jobs end, or until a signal does."""
     signal.signal(signal.SIGTERM, _leave)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the batch's to pass on
-    jobs = _Jobs()
+    jobs = Jobs(own_input())
     # Whatever prints here would stand between the answers.
     with os.fdopen(os.dup(1), "w", encoding="utf-8", errors="backslashreplace") as answers:
         os.dup2(2, 1)
@@ -94,10 +93,25 @@ def _leave(number: int, frame: FrameType | None) -> None:
     signal.default_int_handler(number, frame)
 
 
-class _Jobs:
-    """The jobs as they come; a batch that is gone in the middle of one ends it, since nobody waits for it."""
+def own_input() -> IO[str]:
+    """What was standard input, for one thread to read; that is empty from now on.
 
-    def __init__(self) -> None:
+    Children that Python forks close standard input, and would wait for ever for a thread that reads it.
+    """
+    given = os.fdopen(os.dup(0), encoding="utf-8")
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    return given
+
+
+class Jobs:
+    """The jobs as they come; a batch that is gone in the middle of one ends it, since nobody waits for it.
+
+    Args:
+        given: a job a line.
+    """
+
+    def __init__(self, given: IO[str]) -> None:
+        self._given = given
         self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._working = self._ended = False
@@ -113,7 +127,7 @@ class _Jobs:
         return line if self._working else None
 
     def _listen(self) -> None:
-        for line in sys.stdin:
+        for line in self._given:
             self._lines.put(line)
         self._lines.put(None)
         with self._lock:
