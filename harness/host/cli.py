@@ -8,7 +8,7 @@ from typing import NoReturn
 
 import typer
 
-from harness.host.commands import GRADED, again, boards, grading, machine, results
+from harness.host.commands import GRADED, again, boards, grading, machine, poll, results
 from harness.host.commands.options import show_fault
 from harness.host.errors import HarnessError
 
@@ -20,7 +20,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 for command in (
-    *(grading.grade, grading.batch),
+    *(grading.grade, grading.batch, poll.poll),
     *(results.runs, results.show, results.log, results.choose, results.pages),
     *(boards.leaderboard, boards.grades),
     *(again.rescore, again.regrade),

@@ -4,6 +4,7 @@
     ├── UsageError            the command or the assignment is wrong; exit status 2
     └── MachineError          this machine could not grade; exit status 3, no grade is stored
         ├── InterruptedGradingError    somebody ended it
+        ├── RepositoryError   a student's repository could not be read; it is that student's affair alone
         ├── SandboxError      a sandbox did not start, broke, or could not be ended
         ├── StoreError        results could not be kept or read
         └── WallError         a wall could not be raised, so nothing was run
@@ -42,6 +43,10 @@ class MachineError(HarnessError):
 
 class InterruptedGradingError(MachineError):
     """Somebody ended the grading before there was a result."""
+
+
+class RepositoryError(MachineError):
+    """A repository could not be read as it is now; there is no grade, and it may be tried again."""
 
 
 class SandboxError(MachineError):

@@ -46,6 +46,7 @@ class Entry:
     Attributes:
         student: as the course names them.
         submission: what they handed in; None: nothing.
+        address: the same as it is written, for who polls repositories; empty: nothing.
         group: of the student; empty: none.
         extension: a new deadline in UTC, or what is added to the deadline; None: neither.
         alias: what the leaderboard shows instead of the name; empty: none was chosen.
@@ -55,6 +56,7 @@ class Entry:
 
     student: str
     submission: Path | None
+    address: str
     group: str
     extension: datetime | timedelta | None
     alias: str
@@ -237,7 +239,16 @@ def _entry(row: Mapping[str, str], line: int, folder: Path, zone: tzinfo, proble
     if (written := row.get("submitted")) and (submitted := _moment(written, zone, latest=False)) is None:
         wrong("submitted", _MOMENT)
     path = folder / texts["submission"] if texts["submission"] else None
-    return Entry(texts["student"], path, texts["group"], extension, texts["alias"], submitted, line)
+    return Entry(
+        student=texts["student"],
+        submission=path,
+        address=texts["submission"],
+        group=texts["group"],
+        extension=extension,
+        alias=texts["alias"],
+        submitted=submitted,
+        line=line,
+    )
 
 
 def _days(written: str) -> timedelta | None:
