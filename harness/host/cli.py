@@ -8,7 +8,7 @@ from typing import NoReturn
 
 import typer
 
-from harness.host.commands import GRADED, again, boards, grading, machine, poll, results
+from harness.host.commands import GRADED, again, boards, grading, machine, poll, release, results
 from harness.host.commands.options import show_fault
 from harness.host.errors import HarnessError
 
@@ -24,6 +24,7 @@ for command in (
     *(results.runs, results.show, results.log, results.choose, results.pages),
     *(boards.leaderboard, boards.grades),
     *(again.rescore, again.regrade),
+    release.release,
     *(machine.doctor, machine.image, machine.runtime),
 ):
     app.command()(command)

@@ -63,8 +63,9 @@ def test_every_link_leads_somewhere(page: Path) -> None:
 
 
 def test_every_make_target_that_is_named_exists() -> None:
-    """``make x`` in any page is a target of the Makefile."""
-    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    """``make x`` in any page is a target of the Makefile, or of a kit's."""
+    makefiles = [ROOT / "Makefile", ROOT / "harness/host/release/templates/Makefile.tmpl"]
+    makefile = "\n".join(path.read_text(encoding="utf-8") for path in makefiles)
     targets = {
         name for line in re.findall(r"^([a-z ]+):(?!=)", makefile, re.MULTILINE) for name in line.split()
     }

@@ -1,0 +1,153 @@
+"""Searches what would be handed out for anything hidden: the answers, the split, the key, the reference.
+
+Each file is taken apart (`unpacking`), and each part is searched as bytes (`traces`), as text with ids in it
+(`joins`), as tables and lists (`tables`, `sequences`) and, if it is binary, as arrays. What goes with the
+answers is told from chance by how improbable it is, never by a fixed share: a column of ten classes agrees
+with any other in a tenth of its rows. The search finds accidents and plain attempts; it is no match for
+somebody who hides answers on purpose, in the last digits of features, say.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from harness.host.release.joins import Joins
+from harness.host.release.order import told_by_features, told_by_order
+from harness.host.release.sequences import Sequences
+from harness.host.release.spelling import text_of
+from harness.host.release.tables import Column, Table, tables_in
+from harness.host.release.traces import Traces
+from harness.host.release.unpacking import Budget, UnreadableError, parts_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from harness.host.data import Data
+    from harness.host.release.hidden import Hidden
+    from harness.host.release.unpacking import Part
+
+NAMES = "(names of files)"
+ARRAYS = ("u1", "i1", "<i2", "<i4", "<i8", "<f4", "<f8", ">i2", ">i4", ">i8", ">f4", ">f8")
+MOST_SLID_BYTES = 1 << 18
+NUMPY = b"\x93NUMPY"
+
+
+@dataclass(frozen=True, slots=True)
+class Leak:
+    """Something that must not be handed out.
+
+    Attributes:
+        path: of the file, and inside of it after ``!``.
+        what: was found, without any of it.
+    """
+
+    path: str
+    what: str
+
+
+def find_leaks(files: Mapping[str, bytes], test_file: str, data: Data, hidden: Hidden) -> list[Leak]:
+    """Search everything that would be handed out.
+
+    Args:
+        files: path in the kit, to content.
+        test_file: which of them has the test inputs.
+        data: the assignment's rows.
+        hidden: what must not be told.
+
+    Returns:
+        What was found, one a file part; empty: nothing.
+    """
+    search = _Search(hidden)
+    leaks = [Leak(test_file, told) for told in told_by_order(hidden, data)]
+    leaks += [Leak(test_file, told) for told in told_by_features(hidden, data)]
+    leaks += search.names(files)
+    budget = Budget()
+    for path, content in files.items():
+        inside: list[str] = []
+        try:
+            for part in parts_of(path, content, budget):
+                inside.append(part.path)
+                if content != files[test_file] and part.data != files[test_file]:
+                    leaks += search.part(part)
+                elif part.path == path:
+                    leaks += search.exact(part)
+        except UnreadableError as error:
+            leaks.append(Leak(path, f"it cannot be looked through: {error}"))
+        leaks += search.names(inside[1:])
+    return leaks
+
+
+class _Search:
+    """What all files of a kit are searched with; a part that was seen before is not searched again."""
+
+    def __init__(self, hidden: Hidden) -> None:
+        self._traces, self._joins, self._sequences = Traces(hidden), Joins(hidden), Sequences(hidden)
+        self._seen: set[bytes] = set()
+
+    def names(self, names: Mapping[str, bytes] | list[str]) -> Iterator[Leak]:
+        """What the names of files tell."""
+        told = self._joins.in_names(names) or self._columns("\n".join(names))
+        if told:
+            yield Leak(NAMES, told)
+
+    def exact(self, part: Part) -> Iterator[Leak]:
+        """What of the reference stands in it as it is."""
+        for told in [*self._traces.in_bytes(part.data), *self._traces.in_text(text_of(part.data))]:
+            yield Leak(part.path, told)
+
+    def part(self, part: Part) -> Iterator[Leak]:
+        """Everything that a part tells."""
+        digest = hashlib.sha256(part.data).digest()
+        if digest in self._seen:
+            return
+        self._seen.add(digest)
+        yield from self.exact(part)
+        text = text_of(part.data)
+        told = self._columns(text) or self._arrays(part.data, text)
+        if told:
+            yield Leak(part.path, told)
+
+    def _columns(self, text: str) -> str | None:
+        whole = False
+        for table in tables_in(text):
+            whole |= table.rows >= text.count("\n") - 1
+            if told := self._table(table):
+                return told
+        return None if whole else self._joins.in_text(text)
+
+    def _table(self, table: Table) -> str | None:
+        for column in table.columns:
+            if told := self._sequences.told_by(column.values):
+                return f"{told}, in the column {column.name!r}"
+        return self._joins.in_table(table) if len(table.columns) > 1 else None
+
+    def _arrays(self, data: bytes, text: str) -> str | None:
+        """The bytes of what is no text, as the arrays that they may be."""
+        if data.startswith(NUMPY):
+            return self._npy(data)
+        if text.encode() == data:
+            return None
+        for name in ARRAYS:
+            size = np.dtype(name).itemsize
+            for offset in range(size):
+                count = (len(data) - offset) // size
+                with np.errstate(all="ignore"):
+                    values = np.frombuffer(data, name, count, offset).astype(np.float64)
+                slide = offset == 0 and len(data) <= MOST_SLID_BYTES
+                if told := self._sequences.told_by(values, slide=slide):
+                    return f"{told}, as an array of {np.dtype(name).name}"
+        return None
+
+    def _npy(self, data: bytes) -> str | None:
+        try:
+            array = np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)
+            columns = array.reshape(len(array), -1).astype(np.float64)
+        except (ValueError, TypeError):
+            return None
+        names = (Column(str(place + 1), columns[:, place]) for place in range(columns.shape[1]))
+        return self._table(Table(tuple(names)))
