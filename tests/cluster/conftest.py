@@ -50,6 +50,11 @@ def cells_of(pids: set[int]) -> list[str]:
     return [group for group in groups_of(pids) if "-nest" not in group]
 
 
+def own_cores(source: Path) -> dict[str, str]:
+    """The environment of processes that run a copy of the harness, and stand in nobody's line for cores."""
+    return {"PYTHONPATH": f"{source}:{ROOT}", "XDG_CACHE_HOME": str(source / "cache")}
+
+
 class DaskProcesses:
     """A scheduler and workers, each a process that ``dask`` starts as a site would.
 
@@ -145,7 +150,7 @@ class DaskProcesses:
             stdout=log,
             stderr=log,
             cwd=ROOT,
-            env={**os.environ, "PYTHONPATH": f"{self._source}:{ROOT}", **(environment or {})},
+            env={**os.environ, **own_cores(self._source), **(environment or {})},
         )
         self._stack.callback(process.wait, SECONDS)
         self._stack.callback(process.terminate)

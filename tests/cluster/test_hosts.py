@@ -17,7 +17,7 @@ import pytest
 from harness.host.cluster import Cluster
 from harness.host.errors import MachineError, UsageError
 from harness.host.sandbox.watch import descendants
-from tests.cluster.conftest import ROOT, SECONDS, DaskProcesses, cells_of, groups_of, wait_for
+from tests.cluster.conftest import ROOT, SECONDS, DaskProcesses, cells_of, groups_of, own_cores, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -42,7 +42,7 @@ def host(
         stderr=subprocess.PIPE,
         text=True,
         cwd=source,  # where a job's interpreter looks first
-        env={**os.environ, "PYTHONPATH": str(source), **(environment or {})},
+        env={**os.environ, **own_cores(source), **(environment or {})},
         start_new_session=True,
     ) as command:
         try:

@@ -11,6 +11,7 @@ import pytest
 
 from harness.host.cluster.workshop import Workshop
 from harness.host.config import parse_config
+from harness.host.cores import Cores, usable_cores
 from harness.host.errors import SandboxError
 from harness.host.grade import read
 from harness.host.parcel import (
@@ -67,6 +68,10 @@ def workshop_of(tmp_path: Path) -> Callable[[FakeBackend], Workshop]:
 
 def nothing() -> None:
     """Nobody listens."""
+
+
+def nothing_said(_: str) -> None:
+    """Nobody reads."""
 
 
 def test_work_is_done_and_nothing_of_it_is_left(workshop_of: Callable[[FakeBackend], Workshop]) -> None:
@@ -174,6 +179,23 @@ def test_closing_ends_what_runs_at_once_and_without_a_verdict(
     assert all(sandbox.killed for sandbox in backend.opened)
     assert backend.closings == 1
     assert unpack_answer(workshop.do(WORK, nothing)) == Stopped()
+
+
+def test_closing_does_not_wait_for_the_cores_of_others(tmp_path: Path) -> None:
+    """Who stands in line for them is told when their turn has come, and opens nothing."""
+    backend = FakeBackend(Cast())
+    workshop = Workshop(ToyMachine(backend, tmp_path))
+    with Cores(nothing_said, tmp_path) as others:
+        others.reserve(len(usable_cores()))
+        with working(workshop) as answers:
+            time.sleep(0.3)
+            began = time.monotonic()
+            workshop.close()
+            assert time.monotonic() - began < SECONDS / 4
+            assert not answers
+            others.release()
+    assert answers == [Stopped()]
+    assert backend.opened == []
 
 
 def test_sandbox_that_ends_a_moment_before_its_worker_is_no_verdict(

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from harness.host.work import Rows
 
 SECONDS_TO_HEAR_OF_THE_END = 1.0
-SECONDS_TO_FINISH = 10.0  # sandboxes are gone by then; who waits for other gradings' cores finds out later
+SECONDS_TO_FINISH = 10.0
+SECONDS_BETWEEN_LOOKS = 0.02
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +45,7 @@ class Workshop:
         self._machine = machine
         self._busy = threading.Lock()
         self._leaving = threading.Event()
+        self._in_line = False
         self._delivered: dict[str, bytes] = {}
         self._rows: dict[str, Rows] = {}
         self._revocable: dict[int, RevocableBackend] = {}
@@ -75,12 +77,20 @@ class Workshop:
         self._leaving.set()
         for backend in list(self._revocable.values()):
             backend.revoke()
-        idle = self._busy.acquire(timeout=SECONDS_TO_FINISH)
+        idle = self._wait_until_idle()
         try:
             self._machine.close()
         finally:
             if idle:
                 self._busy.release()
+
+    def _wait_until_idle(self) -> bool:
+        """Wait for what runs to end, but not for who stands in line for cores: that ends with its turn."""
+        deadline = time.monotonic() + SECONDS_TO_FINISH
+        while not self._busy.acquire(timeout=SECONDS_BETWEEN_LOOKS):
+            if self._in_line or time.monotonic() > deadline:
+                return False
+        return True
 
     def _answer(self, parcel: bytes) -> Answer | Fault | Stopped:
         try:
@@ -107,7 +117,11 @@ class Workshop:
         backend = self._revocable_of(choice)
         backend.sweep()
         limits = parcel.plan.limits
-        cores = self._machine.cores.reserve(limits.cpus)
+        self._in_line = True
+        try:
+            cores = self._machine.cores.reserve(limits.cpus)
+        finally:
+            self._in_line = False
         spec = sandbox_spec(limits, parcel.run_id, cores, gpu=choice.device == "cuda")
         with Sandboxes(backend, spec) as sandboxes:
             work = Work(parcel.plan, self._rows_of(parcel.rows))
