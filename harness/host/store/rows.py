@@ -52,6 +52,7 @@ def run_row(report: Report) -> dict[str, Any]:
         "line": place.line if place is not None else None,
         "finding": storable(run.finding),
         "log_tail": storable(run.log[-LOG_TAIL:]),
+        "notes": [storable(note) for note in report.notes],
         "seconds_limit": report.seconds_limit,
         **runtime,
         **{name: storable(value) if isinstance(value, str) else value for name, value in environment.items()},
@@ -162,6 +163,7 @@ def read_report(
         run=record,
         checks=_checks(score, private),
         seconds_limit=run["seconds_limit"],
+        notes=tuple(run["notes"]),
     )
 
 

@@ -66,6 +66,7 @@ RUNS = Table(
     Column("line", BigInteger),
     Column("finding", Text, nullable=False),
     Column("log_tail", Text, nullable=False),
+    Column("notes", JSON, nullable=False),  # a list of lines
     Column("train_seconds", Float(53), nullable=False),
     Column("predict_seconds", Float(53), nullable=False),
     Column("total_seconds", Float(53), nullable=False),
