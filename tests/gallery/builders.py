@@ -17,6 +17,8 @@ import tarfile
 import zipfile
 from typing import TYPE_CHECKING
 
+from tests.gallery.notebook_builders import NOTEBOOK_BUILDERS
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
@@ -332,4 +334,4 @@ BUILDERS: Mapping[str, Builder] = {
         name_the_neighbours,
         probe,
     )
-}
+} | dict(NOTEBOOK_BUILDERS)
