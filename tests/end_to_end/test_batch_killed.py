@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 
 SIZE = int(os.environ.get("HARNESS_CROWD", "24"))
 KILLS = 3
-SECONDS_ALIVE = (1.5, SIZE / 8)  # of a batch until it is killed
+MOST_BETWEEN = SIZE // 5  # results between two kills
+SECONDS_FOR_A_RESULT = 90.0
 SECONDS_TO_VANISH = 30.0
 SAME = ("outcome", "points", "max_points", "metric", "baselines")  # of two gradings of one submission
 
@@ -46,6 +47,14 @@ def words(folder: Path, store: Path) -> list[str]:
 def run_ids(store: Store) -> list[str]:
     """The ids of all runs, in the order of recording."""
     return [rows.run["id"] for rows in current_runs(store, ASSIGNMENT, private=False)]
+
+
+def wait_for_results(store: Store, count: int) -> None:
+    """Wait until so many are stored."""
+    deadline = time.monotonic() + SECONDS_FOR_A_RESULT * MOST_BETWEEN
+    while len(run_ids(store)) < count:
+        assert time.monotonic() < deadline, "there are too few results"
+        time.sleep(0.1)
 
 
 def kill(command: subprocess.Popen[bytes], *, workers_too: bool) -> set[int]:
@@ -117,10 +126,11 @@ def test_killed_batch_goes_on_to_the_same_results(tmp_path: Path, monkeypatch: p
         with subprocess.Popen(
             words(tmp_path / "class", file), cwd=course, stdout=subprocess.DEVNULL
         ) as command:
-            time.sleep(chance.uniform(*SECONDS_ALIVE))
+            wait_for_results(Store(place), len(finished) + chance.randint(1, MOST_BETWEEN))
+            time.sleep(chance.random())
             assert command.poll() is None, "it was done before it was killed: make the class larger"
             families |= kill(command, workers_too=number == 1)
-        ids = run_ids(Store(place)) if file.exists() else []
+        ids = run_ids(Store(place))
         assert ids[: len(finished)] == finished
         finished = ids
     done = subprocess.run(
