@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +35,18 @@ HOSTILE = [
     "",
 ]
 REPORT = build({"run_id": "0123456789abcdef"})
+# Nothing in it is what it is where nobody says anything.
+FULL = build(
+    {
+        "run_id": REPORT.run.run_id,
+        "place": Place("model.py", 7),
+        "finding": "predictions depend on the batch",
+        "kept": Kept(1, 0.25),
+        "log": "epoch 1\n",
+    },
+    notes=("cell 3 was left out", "cell 4 was taken"),
+    checks=(Check("a", "passed", 1.0, 1.0, "why"), Check("b", "failed", 0.0, 1.0, "why not", private=True)),
+)
 HUGE = {"seed": 2**32 - 1, "line": 2**31, "bytes": 2**62}
 
 
@@ -53,6 +65,7 @@ def changed(report: Report, **changes: Any) -> Report:
     "report",
     [
         pytest.param(REPORT, id="good"),
+        pytest.param(FULL, id="full"),
         pytest.param(changed(REPORT, **FAILURE, score=Score("rmse", "min"), baselines=()), id="failed"),
         pytest.param(changed(REPORT, epochs=(), best_epoch=None, runtime=Runtime()), id="never trained"),
         pytest.param(changed(REPORT, finding="depends on the batch", log="é" * 9000), id="long log"),
@@ -69,6 +82,14 @@ def test_report_is_read_as_it_was_written(store: Store, report: Report) -> None:
 
     assert repr(store.read(run_id, private=True).report) == repr(kept_of(report))
     assert store.log_of(store.read(run_id, private=True).row) == report.run.log
+
+
+def test_every_field_is_tried() -> None:
+    """Whoever gives a record another field says here what it may hold, and sees if the store keeps it."""
+    run = FULL.run
+    for record in (FULL, run, run.score, run.runtime, run.environment, run.baselines[0], FULL.checks[1]):
+        for each in fields(record):
+            assert getattr(record, each.name) != each.default, f"{type(record).__name__}.{each.name}"
 
 
 def test_epochs_are_read_as_they_were_claimed(store: Store) -> None:
