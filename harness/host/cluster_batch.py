@@ -9,8 +9,10 @@ from __future__ import annotations
 import queue
 import threading
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 
+from harness.host.attempts import FILE, Attempts, AttemptsUsedError, zone_of_days
 from harness.host.batch import Result, before
 from harness.host.checking import Checkable, check_runs
 from harness.host.cluster.cluster import Cluster
@@ -20,6 +22,7 @@ from harness.host.grade import Order
 from harness.host.grading import Graded, report_of
 from harness.host.keeping import keep
 from harness.host.store.store import Store
+from harness.protocol import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -55,6 +58,8 @@ class ClusterBatch:
         self._store = Store(plan.place)
         self._arrived: queue.SimpleQueue[Done | Result | BaseException | None] = queue.SimpleQueue()
         self._stop = threading.Event()
+        self._ledger: Attempts | None = None
+        self._attempts: dict[str, int] = {}
 
     def run(self, address: str) -> None:
         """Grade all.
@@ -91,32 +96,58 @@ class ClusterBatch:
         """Hand out what has no result, and put what comes back in line; its end is a None, or what broke."""
         try:
             with Cluster(address, self._watcher.note) as cluster:
-                cluster.run(self._tasks(), self._arrived.put, self._stop.is_set)
+                device = self._device(cluster)
+                cluster.run(self._tasks(device), self._arrived.put, self._stop.is_set)
         except BaseException as error:  # noqa: BLE001  raised again where the line is read
             self._arrived.put(error)
         else:
             self._arrived.put(None)
 
-    def _tasks(self) -> Iterator[Task]:
+    def _tasks(self, device: str) -> Iterator[Task]:
         plan = self._plan
-        graded = self._store.graded(plan.assignment.id)
+        means, assignment = plan.means, plan.assignment
+        runtime = means.runtime
+        if means.sandbox in {"auto", "docker"}:
+            runtime = runtime or assignment.docker_runtime
+        graded = self._store.graded(assignment.id)
         for handed_in in self._waiting.values():
-            result = before(plan, graded, handed_in)
+            result = before(plan, graded, handed_in) or self._counted(handed_in)
             if result is not None:
                 self._arrived.put(result)
                 continue
             self._watcher.begins(handed_in)
-            yield Task(handed_in.name, self._order(handed_in), plan.means.sandbox, plan.means.runtime)
+            order = Order(assignment, handed_in.path, self._reference, device, "")
+            yield Task(handed_in.name, order, means.sandbox, runtime)
 
-    def _order(self, handed_in: HandedIn) -> Order:
-        device, assignment = self._plan.means.device, self._plan.assignment
-        if device == "cuda" and not assignment.limits.gpu:
+    def _device(self, cluster: Cluster) -> str:
+        """What runs take place on; a GPU where the assignment allows one and the cluster has any.
+
+        Raises:
+            UsageError: a GPU is asked for, and the assignment allows none.
+        """
+        asked, assignment = self._plan.means.device, self._plan.assignment
+        if asked == "cuda" and not assignment.limits.gpu:
             raise UsageError(
                 f"--device cuda was asked for, and {assignment.id} allows no GPU",
                 "use --device cpu, or set gpu = true under [limits] of assignment.toml",
             )
-        on_gpu = device == "cuda"
-        return Order(assignment, handed_in.path, self._reference, "cuda" if on_gpu else "cpu", "")
+        by_itself = asked == "auto" and assignment.limits.gpu and cluster.gpus() > 0
+        return "cuda" if asked == "cuda" or by_itself else "cpu"
+
+    def _counted(self, handed_in: HandedIn) -> Result | None:
+        """Count the attempt, where the assignment caps them; a result if the student has none left."""
+        assignment = self._plan.assignment
+        per_day = assignment.attempts_per_day
+        if per_day is None or self._plan.again or not self._reference.is_dir():
+            return None
+        self._ledger = self._ledger or Attempts(assignment.folder.parent.parent / FILE)
+        now = datetime.now(zone_of_days(assignment.deadline))
+        try:
+            attempt = self._ledger.begin(assignment.id, handed_in.student, now, per_day)
+        except AttemptsUsedError as error:
+            return Result(handed_in, fault=error.message, fix=error.fix)
+        self._attempts[handed_in.name] = attempt
+        return None
 
     def _runs(self) -> Iterator[_Arrived]:
         """The runs to check, as they come; what has nothing to check is dealt with here."""
@@ -157,6 +188,9 @@ class ClusterBatch:
 
     def _end(self, result: Result) -> None:
         whose = result.handed_in
+        attempt = self._attempts.pop(whose.name, None)
+        if attempt is not None and self._ledger is not None:
+            self._ledger.finish(attempt, Outcome(result.outcome) if result.run else None)
         if result.fault:
             self._store.record_fault(
                 self._plan.assignment.id, whose.student, whose.name, result.fault, result.fix

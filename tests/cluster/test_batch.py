@@ -77,6 +77,31 @@ def test_three_workers_of_which_one_is_killed_give_the_local_batchs_results(
     assert f"graded before  {SIZE}" in again.stdout
 
 
+def test_attempts_are_counted_on_a_cluster_too(
+    dask_processes: DaskProcesses, source: Path, tmp_path: Path
+) -> None:
+    """Where the assignment caps them: the second of a student's submissions on one day is not run."""
+    course = make_course(tmp_path / "course")
+    file = course / "assignments" / ASSIGNMENT / "assignment.toml"
+    file.write_text(f"attempts_per_day = 1\n{file.read_text()}")
+    first, _, second = fill(tmp_path / "class", 3)
+    roster = tmp_path / "class" / "roster.csv"
+    roster.write_text(f"student,submission\ns001,{first}\ns001,{second}\ns002,{second}\n")
+    dask_processes.ensure(1)
+    command = words(roster, tmp_path / "far", "--cluster", dask_processes.address)
+    environment = {**os.environ, "PYTHONPATH": str(source)}
+
+    done = subprocess.run(
+        command, cwd=course, env=environment, check=False, timeout=SECONDS, capture_output=True, text=True
+    )
+
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert sorted(results_in(tmp_path / "far")) == ["s001", "s002"]
+    (fault,) = list_faults(store_in(tmp_path / "far"), ASSIGNMENT, 9)
+    assert fault["student"] == "s001"
+    assert "has used the 1 attempt of" in fault["message"]
+
+
 def test_cluster_that_is_not_there_is_said(tmp_path: Path) -> None:
     """The message names the address, and nothing is graded."""
     course = make_course(tmp_path / "course")
