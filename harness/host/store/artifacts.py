@@ -119,13 +119,15 @@ class Artifacts:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
+            is_first = not path.parent.exists()
             path.parent.mkdir(exist_ok=True)
             unfinished.replace(path)
         except BaseException:
             unfinished.unlink(missing_ok=True)
             raise
-        for folder in (path.parent, self.folder):  # the names are on the disk before any row that names them
-            _sync(folder)
+        _sync(path.parent)  # so that its name is on the disk before any row that names it
+        if is_first:
+            _sync(self.folder)
 
     def _path(self, digest: str) -> Path:
         return self.folder / digest[:2] / digest[2:]
