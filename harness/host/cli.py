@@ -8,7 +8,7 @@ from typing import NoReturn
 
 import typer
 
-from harness.host.commands import GRADED, again, boards, grading, machine, poll, release, results
+from harness.host.commands import GRADED, again, boards, ci, grading, machine, poll, release, results
 from harness.host.commands.options import show_fault
 from harness.host.errors import HarnessError
 
@@ -28,6 +28,7 @@ for command in (
     *(machine.doctor, machine.image, machine.runtime),
 ):
     app.command()(command)
+app.add_typer(ci.app, name="ci")
 
 
 def main() -> NoReturn:

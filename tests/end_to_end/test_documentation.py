@@ -78,14 +78,26 @@ def test_every_make_target_that_is_named_exists() -> None:
 
 OF_THE_STORE = {"--store", "--artifacts"}  # of every command that reads or keeps results: said once
 OF_A_GRADING = {"--sandbox", "--runtime", "--device", "--reference", "--jobs", "--cluster"}
-COMMANDS = [command.callback.__name__ for command in app.registered_commands if command.callback]
+COMMANDS = [
+    f"{group}{command.callback.__name__.replace('_', '-')}"
+    for group, commands in (
+        ("", app.registered_commands),
+        *(
+            (f"{each.name} ", each.typer_instance.registered_commands)
+            for each in app.registered_groups
+            if each.typer_instance
+        ),
+    )
+    for command in commands
+    if command.callback
+]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_option_of_a_command_is_in_the_readme(command: str) -> None:
     """The README's synopsis and the command agree."""
     done = subprocess.run(
-        [Path(sys.prefix, "bin", "harness"), command, "--help"],
+        [Path(sys.prefix, "bin", "harness"), *command.split(), "--help"],
         capture_output=True,
         text=True,
         timeout=60,
@@ -93,7 +105,7 @@ def test_every_option_of_a_command_is_in_the_readme(command: str) -> None:
     )
     listed = done.stdout.partition("Options:")[2]
     options = set(re.findall(r"^ +(--[a-z-]+)", listed, re.MULTILINE)) - {"--help"}
-    synopsis = re.search(rf"^harness {command} [A-Z\[].*\n(?: +\[.*\n)*", README, re.MULTILINE)
+    synopsis = re.search(rf"^harness {command} [A-Z\[-].*\n(?: +\[.*\n)*", README, re.MULTILINE)
     said = set(re.findall(r"--[a-z-]+", synopsis[0])) if synopsis else set()
 
     assert synopsis is not None or not options

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from pathlib import PurePath, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 from typing import TYPE_CHECKING
 
 from harness.host.report.figures import points
@@ -12,7 +12,6 @@ from harness.protocol import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from harness.host.records import Check, Place, Report
 
@@ -61,17 +60,21 @@ class Sources:
         return str(PurePosixPath(self.folder or "") / file)
 
 
-def folder_in(submission: Path, root: str) -> str | None:
-    """A submission's folder relative to the repository's root; None: it is no folder in there.
+def folder_in(submission: Path, job: str) -> str | None:
+    """A submission's folder relative to its repository's root; None: it is no folder in one.
 
     Args:
         submission: as it was named.
-        root: empty: it is not known.
+        job: the folder of the CI job, which is the root where no folder above the submission says that it is;
+            empty: it is not known.
     """
-    if not root or not submission.is_dir():
+    if not submission.is_dir():
         return None
-    # No link is followed on the way.
-    relative = PurePath(os.path.relpath(os.path.abspath(submission), os.path.abspath(root)))  # noqa: PTH100
+    here = Path(os.path.abspath(submission))  # noqa: PTH100  no link is followed on the way
+    root = next((str(each) for each in (here, *here.parents) if os.path.lexists(each / ".git")), job)
+    if not root:
+        return None
+    relative = PurePath(os.path.relpath(here, os.path.abspath(root)))  # noqa: PTH100  likewise
     return None if relative.parts[:1] == (os.pardir,) else relative.as_posix()
 
 
