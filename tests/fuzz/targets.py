@@ -22,6 +22,7 @@ from harness.host.intake import MAX_DEPTH, MAX_FILES, MAX_NAME_BYTES
 from harness.host.submission import load_submission
 from harness.protocol import MAGIC, PREFIX, Decoder, Message, ProtocolError, encode, read_message
 from tests.fuzz.claims import check_claims
+from tests.fuzz.notebooks import check_cells
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -188,6 +189,11 @@ def check_tar(data: bytes) -> None:
     _check_archive(gzip.compress(data, 1, mtime=0), ".tar.gz")
 
 
+def check_notebook(data: bytes) -> None:
+    """The same of any bytes that are called an ``.ipynb``."""
+    _check_archive(data, ".ipynb")
+
+
 def _check_archive(data: bytes, ending: str) -> None:
     with tempfile.NamedTemporaryFile(dir=SCRATCH, suffix=ending) as file:
         file.write(data)
@@ -224,6 +230,27 @@ def _archive_tokens() -> Iterator[bytes]:
     yield from (b"12 path=a.py\n", b"11 size=99\n", b"\x1f\x8b\x08", b"\x80" + b"\0" * 10 + b"\1", b"\r")
 
 
+def _notebook_tokens() -> Iterator[bytes]:
+    yield from _words(
+        '"cells" "cell_type" "code" "markdown" "raw" "source" "input" "metadata" "nbformat" "worksheets" 4 3 '
+        '"kernelspec" "language_info" "language" "name" "python" "R" [] {} null true NaN Infinity 1e999 '
+        "\\ud800 \\u0000 \\n \\r\\n"
+    )
+    yield from (b"[" * 500, b'{"a":' * 300, b"9" * 4300, b"\xef\xbb\xbf", b"\xff\xfe", b'", "source": "')
+
+
+def _cell_tokens() -> Iterator[bytes]:
+    yield from _words(
+        "MyModel MyDataset config class def import from as lambda if else elif try except for while with del "
+        "global nonlocal async await yield return pass @ := ** // -> ... % %% %%time %%bash ! !! ? ?? "
+        "__future__ annotations setattr dict( config[ 'epochs' 'optimizer' 'lr' torch.optim.SGD( torch nn "
+        "True None 1e999 0xff f' b' r' \"\"\" ''' # \\ ( ) [ ] { } ; , : . = == += * - + type match case "
+        "TYPE_CHECKING \u041c \uff2d"
+    )
+    yield from (b"\f\n", b"\n", b"\n    ", b"\t", b"\0", b" = ", b"(" * 300, b"-" * 2000, b"\\\n", b"\r")
+    yield from (b"\nMyModel.f = g\n", b"\nx = !ls\n", b"\n%time\n", b"import a, b as c\n", b"\xe2\x80\xae")
+
+
 TARGETS: dict[str, Target] = {
     "protocol": Target(check_protocol, tuple(_json_tokens())),
     "claims": Target(check_claims, tuple(_json_tokens())),
@@ -231,4 +258,6 @@ TARGETS: dict[str, Target] = {
     "zip": Target(check_zip, tuple(_archive_tokens())),
     "tar": Target(check_tar, tuple(_archive_tokens())),
     "gzip": Target(check_gzip, tuple(_archive_tokens())),
+    "notebook": Target(check_notebook, tuple(_notebook_tokens())),
+    "cells": Target(check_cells, tuple(_cell_tokens())),
 }
