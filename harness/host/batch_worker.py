@@ -20,8 +20,9 @@ from typing import IO, TYPE_CHECKING, Any
 
 from rich.console import Console
 
+from harness.host.assignment import find_assignment, load_assignment
 from harness.host.errors import HarnessError, InterruptedGradingError, StoreError
-from harness.host.keeping import keep
+from harness.host.keeping import Basis, basis_of, keep
 from harness.host.machine import Machine
 from harness.host.session import Means, grade_submission
 from harness.host.store.store import Place, Store
@@ -141,9 +142,17 @@ def _say(answers: IO[str], message: dict[str, Any]) -> None:
     answers.flush()
 
 
+def _basis(means: Means) -> Basis:
+    if means.assignment is None or means.reference is None:
+        raise ValueError("a batch names its assignment and the reference")
+    assignment = load_assignment(find_assignment(means.assignment, Path.cwd()))
+    return basis_of(assignment, means.reference)
+
+
 def _graded(job: Job, machine: Machine) -> dict[str, Any]:
     started = time.monotonic()
     try:
+        basis = _basis(job.means)
         graded = grade_submission(
             job.submission,
             job.means,
@@ -152,7 +161,7 @@ def _graded(job: Job, machine: Machine) -> dict[str, Any]:
             student=job.student,
             counted=not job.again,
         )
-        run = keep(Store(job.place), graded, job.student, job.submitted, again=job.again)
+        run = keep(Store(job.place), graded, job.student, job.submitted, again=job.again, basis=basis)
     except InterruptedGradingError:
         raise
     except HarnessError as error:

@@ -20,7 +20,7 @@ from harness.host.cluster.dispatch import Task
 from harness.host.errors import InterruptedGradingError, UsageError
 from harness.host.grade import Order
 from harness.host.grading import Graded, report_of
-from harness.host.keeping import keep
+from harness.host.keeping import basis_of, keep
 from harness.host.store.store import Store
 from harness.protocol import Outcome
 
@@ -57,6 +57,7 @@ class ClusterBatch:
         self._waiting = {each.name: each for each in handed_in}
         self._store = Store(plan.place)
         self._arrived: queue.SimpleQueue[Done | Result | BaseException | None] = queue.SimpleQueue()
+        self._basis = basis_of(plan.assignment, self._reference)
         self._stop = threading.Event()
         self._ledger: Attempts | None = None
         self._attempts: dict[str, int] = {}
@@ -174,7 +175,8 @@ class ClusterBatch:
         plan, run, handed_in = self._plan, arrived.run, arrived.handed_in
         report = report_of(plan.assignment, handed_in.path, arrived.submission, run, checks)
         graded = Graded(report, arrived.submission, plan.assignment, self._reference)
-        kept = keep(self._store, graded, handed_in.student, handed_in.submitted, again=plan.again)
+        student, submitted = handed_in.student, handed_in.submitted
+        kept = keep(self._store, graded, student, submitted, again=plan.again, basis=self._basis)
         self._end(
             Result(
                 handed_in,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.host.errors import InvalidSubmissionError
+from harness.host.errors import InvalidSubmissionError, UsageError
 from harness.host.identity import run_digest, run_key, score_digest
 from harness.host.store.store import HandIn
 from harness.host.submission import load_submission
@@ -19,7 +20,37 @@ if TYPE_CHECKING:
     from harness.host.store.store import Store
 
 
-def keep(store: Store, graded: Graded, student: str, submitted: datetime, *, again: bool = False) -> str:
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """What an assignment was when a grading began, as digests.
+
+    Attributes:
+        run: `run_digest`.
+        score: `score_digest`.
+    """
+
+    run: str
+    score: str
+
+
+def basis_of(assignment: Assignment, reference: Path) -> Basis:
+    """What an assignment and its hidden answers are now.
+
+    Raises:
+        UsageError: a file of them cannot be read.
+    """
+    return Basis(run_digest(assignment), score_digest(assignment, reference))
+
+
+def keep(
+    store: Store,
+    graded: Graded,
+    student: str,
+    submitted: datetime,
+    *,
+    again: bool = False,
+    basis: Basis | None = None,
+) -> str:
     """Add a result to the store.
 
     Args:
@@ -28,22 +59,29 @@ def keep(store: Store, graded: Graded, student: str, submitted: datetime, *, aga
         student: whose it is.
         submitted: when it was handed in, with a time zone.
         again: add it although the same work has a result.
+        basis: what the assignment was before this was graded; None: nobody looked.
 
     Returns:
         The id of the run that is the result of this work: this one, or one that was there before.
 
     Raises:
         StoreError: it could not be kept.
-        UsageError: a file of the assignment cannot be read.
+        UsageError: the assignment has changed since, or a file of it cannot be read.
     """
     assignment = graded.assignment
+    now = basis_of(assignment, graded.reference)
+    if basis not in {None, now}:  # nobody could say by which answers it was scored
+        raise UsageError(
+            f"files of {assignment.id} or of its reference were changed while it was graded",
+            "start the same command again",
+        )
     hand_in = HandIn(
         assignment.id,
         student,
         submitted,
         key_of(assignment, graded.submission, graded.report.run.message),
-        run_digest(assignment),
-        score_digest(assignment, graded.reference),
+        now.run,
+        now.score,
     )
     return store.record(hand_in, graded.report, graded.submission, again=again)
 

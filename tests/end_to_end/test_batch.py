@@ -250,3 +250,19 @@ def test_interrupted_batch_keeps_what_is_done_and_leaves_nothing(
     assert "left undone" in output
     assert 1 <= len(results_in(tmp_path)) < 3
     wait_for(lambda: not groups_of(workers))
+
+
+@pytest.mark.bubblewrap
+def test_answers_that_change_meanwhile_give_no_result(slow: Path, course: Path, tmp_path: Path) -> None:
+    """Nobody could say which answers a score is by; the next batch scores it by those that there are now."""
+    answers = course / "reference" / "sum" / "answers.csv"
+    with started(slow, tmp_path, course, "--jobs", "1") as command:
+        wait_for(lambda: groups_of(workers_of(command)))
+        answers.write_text(answers.read_text().replace("0,", "0,1"))
+        output, _ = command.communicate(timeout=SECONDS)
+    done = batch(slow, tmp_path, course)
+
+    assert command.returncode == 3, output
+    assert "were changed while it was graded" in output
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert sorted(results_in(tmp_path)) == ["one", "three", "two"]
