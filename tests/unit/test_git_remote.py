@@ -89,6 +89,24 @@ def test_a_branch_and_a_folder_are_found(repository: Repository, workshop: Path)
         remote(parse_address(f"{url}#week", workshop), workshop).head()
 
 
+@pytest.mark.parametrize("allowed", ["true", "false"])
+@pytest.mark.parametrize("around", ["", "hw1/"])
+def test_a_notebook_stands_for_a_submission(
+    repository: Repository, workshop: Path, allowed: str, around: str
+) -> None:
+    """It may be larger than the files of a submission, with its pictures; beside a model it is left out."""
+    source = "from torch import nn\\nclass MyModel(nn.Module): ...\\n"
+    cells = f'[{{"cell_type": "code", "metadata": {{}}, "outputs": [], "source": "{source}"}}]'
+    large = (
+        f'{{"nbformat": 4, "nbformat_minor": 5, "metadata": {{"x": "{"y" * (1 << 20)}"}}, "cells": {cells}}}'
+    )
+    repository.git("config", "uploadpack.allowFilter", allowed)
+    repository.push({f"{around}work.ipynb": large, f"{around}config.toml": "epochs = 1\n"})
+    assert b"MyModel" in fetched(repository, workshop).files["model.py"]
+    repository.push({f"{around}{name}": text for name, text in {**GOOD, "work.ipynb": large}.items()})
+    assert fetched(repository, workshop).files["model.py"] == GOOD["model.py"].encode()
+
+
 def test_what_cannot_be_read_is_told(repository: Repository, workshop: Path, tmp_path: Path) -> None:
     """An empty repository, none at all, and one whose branch is gone."""
     with pytest.raises(RepositoryError, match="there is nothing in"):

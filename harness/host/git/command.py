@@ -108,7 +108,9 @@ class Git:
         self._stop = stop
         self._settings = dict(SETTINGS)
         if credentials is not None:
-            self._settings["credential.helper"] = f"store --file={shlex.quote(str(credentials.absolute()))}"
+            # It is only read: git would have a login taken out of the file that a server refuses once.
+            store = f"git credential-store --file={shlex.quote(str(credentials.absolute()))} get"
+            self._settings["credential.helper"] = f'!f() {{ test "$1" != get || {store}; }}; f'
 
     def run(self, folder: Path, arguments: Sequence[str], protocol: str = "") -> Said:
         """Run a command in a bare repository of ours.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from harness.host.errors import RepositoryError
 from harness.host.git.objects import OID, Objects
 from harness.host.git.submission import archive_of
+from harness.host.intake import MAX_NOTEBOOK_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
 LOCAL = "refs/harness/submission"
 LARGEST_COMMIT = 1 << 20
 UNFILTERED = "filtering not recognized by server"  # what git warns of
+FETCH = (
+    *("--no-tags", "--no-recurse-submodules", "--no-write-fetch-head", "--refmap="),
+    *("--depth=1", "--quiet"),
+)
 CONFIG = "[core]\n\trepositoryformatversion = 0\n\tbare = true\n"
 NOWHERE = (
     "see that the address is right, that it can be reached from here, and that the key or token is known"
@@ -63,16 +68,19 @@ class Remote:
         Raises:
             RepositoryError: it cannot be had, or is not as git makes one.
         """
+        for largest in (max_bytes, max(max_bytes, MAX_NOTEBOOK_BYTES)):
+            commit, archive = self._fetch(max_bytes, largest)
+            if archive is not None:
+                return commit, archive
+        raise RepositoryError(
+            f"the notebook in {self._address} is too large", "clear its outputs, and push it"
+        )
+
+    def _fetch(self, max_bytes: int, largest: int) -> tuple[str, bytes | None]:
+        """Do it with files of up to so many bytes; no archive where that was not enough."""
         with self._repository() as folder:
-            options = [
-                "--no-tags",
-                "--no-recurse-submodules",
-                "--no-write-fetch-head",
-                "--depth=1",
-                "--quiet",
-            ]
             # Where the other side knows it, what is too large for a submission does not even travel.
-            options += ["--filter", f"blob:limit={max_bytes + 1}", "--refmap="]
+            options = [*FETCH, "--filter", f"blob:limit={largest + 1}"]
             remote = ["-c", f"remote.it.url={self._address.url}"]
             said = self._speak(folder, *remote, "fetch", *options, "it", f"+{self._wanted()}:{LOCAL}")
             (folder / "config").write_text(CONFIG)  # or git would ask there for what did not travel

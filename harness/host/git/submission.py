@@ -15,7 +15,15 @@ from typing import TYPE_CHECKING
 
 from harness.host.errors import RepositoryError
 from harness.host.git.objects import FILES, LINK, SUBMODULE, TREE
-from harness.host.intake import MAX_DEPTH, MAX_ENTRIES, ignored, taken
+from harness.host.intake import (
+    MAX_DEPTH,
+    MAX_ENTRIES,
+    MAX_NOTEBOOK_BYTES,
+    NOTEBOOK,
+    ignored,
+    taken,
+)
+from harness.host.records import MODEL
 from harness.host.schema_errors import quoted
 
 if TYPE_CHECKING:
@@ -32,7 +40,7 @@ _FOLDER = stat.S_IFDIR | 0o755
 
 def archive_of(
     objects: Objects, tree: str, folder: tuple[str, ...], max_bytes: int, *, partly: bool
-) -> bytes:
+) -> bytes | None:
     """A submission as a .zip for `load_submission`.
 
     Args:
@@ -42,6 +50,9 @@ def archive_of(
         max_bytes: that its files may have together.
         partly: whether larger files were not fetched; otherwise one that is not there was lost.
 
+    Returns:
+        None where a notebook stands for the submission, and is larger than what was fetched.
+
     Raises:
         RepositoryError: the folder is not there, or something cannot be read.
     """
@@ -50,18 +61,40 @@ def archive_of(
         if not inner or inner[0].mode != TREE:
             raise RepositoryError(f"there is no folder {quoted('/'.join(folder))} in it")
         tree = inner[0].oid
+    members = list(_members(objects, tree))
+    notebook = _wanted_notebook(members)
     packed, room = io.BytesIO(), max_bytes
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
-        for parts, entry in _members(objects, tree):
+        for parts, entry in members:
             content = b""
-            if entry.mode in FILES and taken(parts) and room >= 0:
-                if not partly and objects.size(entry.oid) is None:
+            if entry.mode in FILES and (taken(parts) or parts == notebook):
+                if objects.size(entry.oid) is None and not partly:
                     raise RepositoryError(f"its object {entry.oid} is not there")
-                found = objects.content(entry.oid, "blob", room)
-                content = bytes(max_bytes + 1) if found is None else found
-                room -= len(content)
+                if parts == notebook:
+                    if objects.size(entry.oid) is None:
+                        return None
+                    content = _content(objects, entry, MAX_NOTEBOOK_BYTES)
+                elif room >= 0:
+                    content = _content(objects, entry, room, max_bytes)
+                    room -= len(content)
             _add(archive, parts, entry.mode, content)
     return packed.getvalue()
+
+
+def _content(objects: Objects, entry: Entry, room: int, cap: int | None = None) -> bytes:
+    """A file's content, or so many bytes that it is over the cap."""
+    content = objects.content(entry.oid, "blob", room)
+    return bytes((room if cap is None else cap) + 1) if content is None else content
+
+
+def _wanted_notebook(members: list[tuple[tuple[str, ...], Entry]]) -> tuple[str, ...] | None:
+    """The notebook that the door would read, since there is no model at the top; a lone folder is no top."""
+    wrapped = len({parts[0] for parts, _ in members}) == 1 and all(
+        len(parts) > 1 or entry.mode == TREE for parts, entry in members
+    )
+    top = [parts for parts, entry in members if len(parts) == 1 + wrapped and entry.mode in FILES]
+    notebooks = [parts for parts in top if parts[-1].lower().endswith(NOTEBOOK)]
+    return notebooks[0] if len(notebooks) == 1 and MODEL not in {parts[-1] for parts in top} else None
 
 
 def _members(objects: Objects, tree: str) -> Iterator[tuple[tuple[str, ...], Entry]]:
