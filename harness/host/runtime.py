@@ -38,6 +38,7 @@ GUEST_PYTHON = "/opt/harness/python"
 FORMAT = "1"  # of the folder; a change makes every machine build it anew
 
 # Written by the installer, of no use to a program, and some of them name paths of this machine.
+_COMPILED = "__pycache__"  # which virtualenv lists as a file of its setuptools
 _INSTALLER_FILES = frozenset({"RECORD", "INSTALLER", "REQUESTED", "direct_url.json"})
 
 
@@ -153,7 +154,7 @@ def _build(folder: Path, distributions: Iterable[metadata.Distribution]) -> None
 def _link_files(distribution: metadata.Distribution, target: Path) -> None:
     made: set[Path] = set()
     for file in distribution.files or ():
-        if ".." in file.parts or file.suffix == ".pyc" or file.name in _INSTALLER_FILES:
+        if {"..", _COMPILED} & {*file.parts} or file.suffix == ".pyc" or file.name in _INSTALLER_FILES:
             continue
         source, copy = Path(str(file.locate())), target / file
         if copy.parent not in made:

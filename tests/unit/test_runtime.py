@@ -43,6 +43,17 @@ def built(tmp_path: Path) -> Path:
     return tmp_path / "made"
 
 
+def test_folders_that_are_listed_as_files_are_passed_over(tmp_path: Path) -> None:
+    """Virtualenv lists the folders of compiled files with its setuptools, and makes none."""
+    info = tmp_path / "site-packages" / "small-1.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: small\nVersion: 1\n")
+    (info.parent / "small.py").write_text("")
+    (info / "RECORD").write_text("small.py,,\nsmall/__pycache__,,\n__pycache__/small.cpython-311.pyc,,\n")
+    runtime._build(tmp_path / "made", [metadata.PathDistribution(info)])
+    assert (tmp_path / "made" / "small.py").is_file()
+
+
 def test_requirements_are_pinned_to_what_is_installed() -> None:
     """One exact version each, public, so that an index or an image can have the same."""
     for text in guest_requirements():
