@@ -221,13 +221,15 @@ class Poll:
         return HandedIn(repository.name, repository.student, path, seen)
 
     def _path(self, repository: Repository, commit: str) -> Path:
-        return self._folder / repository.key / f"{commit[:SHORT]}.zip"
+        """Where a commit's submission is kept, which was read under the assignment's cap on its size."""
+        cap = f"{self._plan.assignment.limits.submission_kb}"
+        return self._folder / repository.key / cap / f"{commit[:SHORT]}.zip"
 
     def _keep(self, path: Path, archive: bytes) -> None:
         """Keep what was handed in last; what was before is in the store."""
-        path.parent.mkdir(exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         write_bytes_atomically(archive, path)
-        for other in path.parent.iterdir():
+        for other in path.parent.parent.glob("*/*.zip"):
             if other != path:
                 other.unlink(missing_ok=True)
 
