@@ -57,6 +57,7 @@ class Phase(StrEnum):
     SUBMISSION = "submission"
     TRAIN = "train"
     PREDICT = "predict"
+    CHECK = "check"  # of a preflight, which neither trains to the end nor is graded
 
 
 class ProtocolError(Exception):

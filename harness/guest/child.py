@@ -6,6 +6,7 @@ import io
 import os
 import random
 import sys
+import time
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -17,6 +18,8 @@ from harness.guest.tasks import task_of
 from harness.protocol import Message, Outcome, Phase
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from harness.guest.channel import Sender
 
 MEBIBYTE = 1 << 20
@@ -26,7 +29,13 @@ PREDICTION_CSV, TRAINING_CSV = "test.csv", "train.csv"
 def run(job: Message, sender: Sender) -> None:
     """Do a job's phase and send its result; student code never makes this raise."""
     try:
-        result = _train(job, sender) if job.fields["phase"] == Phase.TRAIN else _predict(job)
+        match job.fields["phase"]:
+            case Phase.TRAIN:
+                result = _train(job, sender)
+            case Phase.CHECK:
+                result = _check(job)
+            case _:
+                result = _predict(job)
     except BaseException as error:  # noqa: BLE001  a student's SystemExit is a result too
         result = _failure(error)
     _flush()
@@ -97,6 +106,20 @@ def _tensor(job: Message, name: str, dtype: torch.dtype, *shape: int) -> torch.T
 
 
 def _train(job: Message, sender: Sender) -> Message:
+    def on_epoch(epoch: int, train_loss: float, valid_loss: float, seconds: float) -> None:
+        losses = {"train_loss": repr(train_loss), "valid_loss": repr(valid_loss)}  # JSON has no NaN
+        sender.send(Message("epoch", {"epoch": epoch, "seconds": seconds, **losses}))
+
+    _, training = _training(job, on_epoch)
+    best_epoch, state = loops.fit(training)
+    weights = _saved(state, job.fields["caps"]["payload_bytes"])
+    return Message("result", {"outcome": Outcome.OK, "best_epoch": best_epoch}, {"payload": weights})
+
+
+def _training(
+    job: Message, on_epoch: Callable[[int, float, float, float], None]
+) -> tuple[Any, loops.Training]:
+    """The submission's module, and all that the training loop works with."""
     fields = job.fields
     prepare(fields)
     task = task_of(fields["task"], fields["outputs"])
@@ -105,12 +128,7 @@ def _train(job: Message, sender: Sender) -> Message:
     model = model.to(device)
     optimizer = build.build_optimizer(fields["optimizer"], model)
     tr_set, dv_set = _training_sets(job, module, task.target_dtype)
-
-    def on_epoch(epoch: int, train_loss: float, valid_loss: float, seconds: float) -> None:
-        losses = {"train_loss": repr(train_loss), "valid_loss": repr(valid_loss)}  # JSON has no NaN
-        sender.send(Message("epoch", {"epoch": epoch, "seconds": seconds, **losses}))
-
-    training = loops.Training(
+    return module, loops.Training(
         model=model,
         tr_set=tr_set,
         dv_set=dv_set,
@@ -124,9 +142,47 @@ def _train(job: Message, sender: Sender) -> Message:
         grad_clip=fields["grad_clip"],
         on_epoch=on_epoch,
     )
-    best_epoch, state = loops.fit(training)
-    weights = _saved(state, fields["caps"]["payload_bytes"])
-    return Message("result", {"outcome": Outcome.OK, "best_epoch": best_epoch}, {"payload": weights})
+
+
+def _check(job: Message) -> Message:
+    """Look the submission over; what was seen until something ended it is told too."""
+    from harness.guest import observations, preflight  # noqa: PLC0415  of no use to a training
+
+    fields, started = job.fields, time.monotonic()
+    seen = observations.Observations()
+    result = Message("result", {"outcome": Outcome.OK})
+    try:
+        module, training = _training(job, lambda *_: None)
+        subject = preflight.Subject(
+            training=training,
+            optimizer=fields["optimizer"],
+            scheduler=fields["scheduler"],
+            rows=(fields["rows"] - fields["valid_rows"], fields["valid_rows"]),
+            batch_size=fields["batch_size"],
+            predicted=tuple((rows, size) for rows, size in fields["predicted"]),
+            unlabelled=_unlabelled(job, module),
+            seed=lambda: seed_everything(fields["seed"]),
+            seconds=fields["seconds"],
+            started=started,
+        )
+        preflight.examine(subject, seen)
+    except BaseException as error:  # noqa: BLE001  as in `run`
+        result = _failure(error)
+    return Message(result.kind, result.fields, {"payload": seen.payload()})
+
+
+def _unlabelled(job: Message, module: Any) -> Callable[[], Any] | None:  # noqa: ANN401
+    """What makes batches of the student's own data set, of a few training rows without their targets."""
+    rows = job.fields["unlabelled_rows"]
+    if not (hasattr(module, "MyDataset") and "unlabelled" in job.blobs):
+        return None
+
+    def batches() -> data.OnlyInputs:
+        path = data.write_csv(PREDICTION_CSV, job.blobs["unlabelled"])
+        dataset = data.student_dataset(module.MyDataset, path, rows, labelled=False)
+        return data.OnlyInputs(DataLoader(dataset, job.fields["batch_size"], shuffle=False))
+
+    return batches
 
 
 def _saved(state: dict[str, Any], most: int) -> memoryview:

@@ -95,12 +95,15 @@ class Regression(Task):
         return (rows,), (rows, 1)
 
     def _shape_hint(self, pred: Tensor, wanted: tuple[int, ...]) -> str:
-        is_column = tuple(pred.shape) == (*wanted, 1)
-        return (
-            "end forward() with `.squeeze(1)`: a column would be broadcast against the targets"
-            if is_column
-            else ""
-        )
+        found = tuple(pred.shape)
+        if found == (*wanted, 1):
+            return "end forward() with `.squeeze(1)`: a column would be broadcast against the targets"
+        if (*found, 1) == wanted:
+            return (
+                "MyDataset gives the targets as a column, which would be broadcast against the predictions: "
+                "return each y as a single number"
+            )
+        return ""
 
 
 class Classification(Task):

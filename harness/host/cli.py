@@ -8,7 +8,7 @@ from typing import NoReturn
 
 import typer
 
-from harness.host.commands import GRADED, again, boards, ci, grading, machine, poll, release, results
+from harness.host.commands import GRADED, again, boards, check, ci, grading, machine, poll, release, results
 from harness.host.commands.options import show_fault
 from harness.host.errors import HarnessError
 
@@ -21,6 +21,7 @@ app = typer.Typer(
 )
 for command in (
     *(grading.grade, grading.batch, poll.poll),
+    check.check,
     *(results.runs, results.show, results.log, results.choose, results.pages),
     *(boards.leaderboard, boards.grades),
     *(again.rescore, again.regrade),

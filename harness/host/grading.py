@@ -82,7 +82,8 @@ class Grading:
             HarnessError: see `grade`.
         """
         with nullcontext(self.machine) if self.machine else Machine(self.progress.note) as machine:
-            choice = machine.choose(self.sandbox, self._allowed_device(), self._runtime())
+            device = allowed_device(self.assignment, self.device)
+            choice = machine.choose(self.sandbox, device, self._runtime())
             choice.backend.sweep()
             self.progress.note(f"sandbox: {choice.backend.name} ({choice.reason})")
             cores = machine.cores.reserve(self.assignment.limits.cpus)
@@ -122,20 +123,26 @@ class Grading:
         finally:
             ledger.finish(attempt, None if self.run is None else self.run.outcome)
 
-    def _allowed_device(self) -> str:
-        if self.assignment.limits.gpu:
-            return self.device
-        if self.device == "cuda":
-            raise UsageError(
-                f"--device cuda was asked for, and {self.assignment.id} allows no GPU",
-                "use --device cpu, or set gpu = true under [limits] of assignment.toml",
-            )
-        return "cpu"
-
     def graded(self, checks: tuple[Check, ...]) -> Graded:
         """What came of it, given what the checks said of the run."""
         report = report_of(self.assignment, self.submission, self.submitted, self.finished_run(), checks)
         return Graded(report, self.submitted, self.assignment, self.reference)
+
+
+def allowed_device(assignment: Assignment, device: str) -> str:
+    """The device that was asked for, as far as the assignment allows it.
+
+    Raises:
+        UsageError: a GPU was asked for by name, and it allows none.
+    """
+    if assignment.limits.gpu:
+        return device
+    if device == "cuda":
+        raise UsageError(
+            f"--device cuda was asked for, and {assignment.id} allows no GPU",
+            "use --device cpu, or set gpu = true under [limits] of assignment.toml",
+        )
+    return "cpu"
 
 
 def report_of(

@@ -134,15 +134,22 @@ def differing_rows(first: NDArray[np.float32], second: NDArray[np.float32]) -> i
 
 
 def prepare(
-    assignment: Assignment, submission: Submission, config: TrainConfig, reference: Path, device: str
+    assignment: Assignment, submission: Submission, config: TrainConfig, reference: Path | None, device: str
 ) -> Material:
     """Read the data and the reference, and draw the validation rows and the secret order.
+
+    Args:
+        assignment: names the files.
+        submission: whose code goes into the sandboxes.
+        config: its checked config.
+        reference: the folder of the hidden answers, which need not exist; None: it is not looked for.
+        device: ``cpu`` or ``cuda``.
 
     Raises:
         UsageError: the assignment or the reference is broken.
     """
     data = tables.load_data(assignment)
-    answers = load_reference(reference, assignment)
+    answers = None if reference is None else load_reference(reference, assignment)
     return Material(
         assignment, config, data, answers, _plan(assignment, submission, config, data, answers, device)
     )

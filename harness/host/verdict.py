@@ -77,7 +77,8 @@ def judge(job: Job, heard: Heard, usage: Usage, seconds: float, spec: SandboxSpe
         message=message,
         hint=hint,
         place=None if ok else _place(fields),
-        payload=bytes(blobs.get("payload", b"")) if ok else b"",
+        # What a preflight saw before something ended it is still worth telling.
+        payload=bytes(blobs.get("payload", b"")) if ok or job.phase is Phase.CHECK else b"",
         epochs=tuple(heard.epochs),
         best_epoch=_whole_number(fields.get("best_epoch"), most=len(heard.epochs)),
         log=bytes(blobs.get("log", b"")).decode(errors="replace"),
@@ -168,6 +169,8 @@ def _time_message(job: Job, epochs: list[EpochClaim]) -> tuple[str, str]:
     text = f"the limit of {job.seconds:g} s was reached"
     if job.phase is Phase.PREDICT:
         return f"{text} while predicting", "make forward() faster, or use a larger batch_size"
+    if job.phase is Phase.CHECK:
+        return f"{text} before the check was done", "a few batches take this long: make MyModel smaller"
     wanted = job.fields["epochs"]
     if not epochs:
         return f"{text} before the first epoch was done", "make MyModel smaller or batch_size larger"

@@ -1,0 +1,13 @@
+from torch import nn
+
+
+class MyModel(nn.Module):
+    def __init__(self, hidden):
+        super().__init__()
+        self.hidden = nn.Linear(4, hidden)
+        self.output = nn.Linear(hidden, 1)
+        for parameter in self.hidden.parameters():
+            parameter.requires_grad = False
+
+    def forward(self, x):
+        return self.output(self.hidden(x).relu()).squeeze(1)
