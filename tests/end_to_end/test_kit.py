@@ -26,6 +26,11 @@ def packages_but_the_harness(folder: Path) -> Path:
     return folder
 
 
+def score_in(output: str) -> list[str]:
+    """The lines of a report that have the score on the validation rows."""
+    return re.findall(r"validation +[\d.]+ .*", output)
+
+
 @pytest.mark.bubblewrap
 def test_a_kit_grades_its_starter_by_itself(tmp_path: Path) -> None:
     """``make grade`` in an unpacked kit sets itself up and shows the score on the validation rows."""
@@ -51,21 +56,24 @@ def test_a_kit_grades_its_starter_by_itself(tmp_path: Path) -> None:
     os.utime(kit / ".venv" / "installed", (0, 0))  # made, but before the wheel came: only that is installed
     (site_packages / "here.pth").write_text(f"{packages_but_the_harness(tmp_path / 'packages')}\n")
 
-    done = subprocess.run(
-        ["make", "--no-print-directory", "grade", "ARGS=--sandbox bubblewrap"],
-        cwd=kit,
-        env={"PATH": os.environ["PATH"], "HOME": os.environ["HOME"], "PIP_NO_INDEX": "1"},
-        capture_output=True,
-        text=True,
-        timeout=280,
-        check=False,
+    done, from_notebook = (
+        subprocess.run(
+            ["make", "--no-print-directory", "grade", f"SUBMISSION={name}", "ARGS=--sandbox bubblewrap"],
+            cwd=kit,
+            env={"PATH": os.environ["PATH"], "HOME": os.environ["HOME"], "PIP_NO_INDEX": "1"},
+            capture_output=True,
+            text=True,
+            timeout=280,
+            check=False,
+        )
+        for name in ("submission", "submission.ipynb")
     )
     installed = site_packages / "harness" / "protocol.py"
 
     assert done.returncode == 0, done.stderr
     assert installed.read_bytes() == (ROOT / "harness/protocol.py").read_bytes()
     assert "There is no hidden reference on this machine" in done.stdout
-    assert re.search(r"validation +\d+", done.stdout)
     assert "6 / 10 points" in done.stdout
     assert "beats_boss[validation]" in done.stdout
     assert "private" not in done.stdout
+    assert score_in(from_notebook.stdout) == score_in(done.stdout) != []

@@ -39,10 +39,14 @@ def release(
     """
     from harness.host.release.release import check_targets, searched_kit, write_kit  # noqa: PLC0415  NumPy
     from harness.host.report.text import printable  # noqa: PLC0415  not for --help
+    from harness.host.workflows.services import STUDENT, workflows  # noqa: PLC0415  likewise
 
     found = the_assignment(assignment)
     check_targets(out, archive)
-    kit, leaks = searched_kit(found, the_reference(found, reference), also or [], note)
+    checks: dict[str, bytes] = {}
+    for service in STUDENT:
+        checks |= workflows(service, found, "bubblewrap", "submission", instructor=False)
+    kit, leaks = searched_kit(found, the_reference(found, reference), also or [], checks, note)
     for leak in leaks:
         typer.echo(f"leak: {printable(leak.path)}: {printable(leak.what)}", err=True)
     if leaks:

@@ -81,8 +81,8 @@ class Hidden:
 
     @property
     def secrets(self) -> tuple[Secret, ...]:
-        """What there is of each test row."""
-        return (self.answers, self.split)
+        """What there is of each test row, but for what is the same for all of them."""
+        return tuple(secret for secret in (self.answers, self.split) if secret.facets)
 
 
 def read_hidden(assignment: Assignment, data: Data, folder: Path) -> Hidden:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 NAMES = "(names of files)"
 ARRAYS = ("u1", "i1", "<i2", "<i4", "<i8", "<f4", "<f8", ">i2", ">i4", ">i8", ">f4", ">f8")
+SHORTEST_ARRAY = 64  # bytes: base64 finds shorter ones in every long name
 MOST_SLID_BYTES = 1 << 18
 NUMPY = b"\x93NUMPY"
 
@@ -130,7 +131,7 @@ class _Search:
         """The bytes of what is no text, as the arrays that they may be."""
         if data.startswith(NUMPY):
             return self._npy(data)
-        if text.encode() == data:
+        if len(data) < SHORTEST_ARRAY or text.encode() == data:
             return None
         for name in ARRAYS:
             size = np.dtype(name).itemsize

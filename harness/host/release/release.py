@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,11 @@ if TYPE_CHECKING:
 
 
 def searched_kit(
-    assignment: Assignment, reference: Path, also: Sequence[str], note: Callable[[str], None]
+    assignment: Assignment,
+    reference: Path,
+    also: Sequence[str],
+    more: Mapping[str, bytes],
+    note: Callable[[str], None],
 ) -> tuple[Kit, list[Leak]]:
     """The kit of an assignment, and what must not be in it.
 
@@ -30,6 +35,7 @@ def searched_kit(
         assignment: the assignment.
         reference: the folder of its hidden answers, without which nobody knows what to search for.
         also: further files of its folder that students get.
+        more: files of no assignment, path in the kit to content, such as a workflow.
         note: is told what the instructor should know.
 
     Raises:
@@ -38,6 +44,7 @@ def searched_kit(
     data = load_data(assignment)
     hidden = read_hidden(assignment, data, reference)
     kit = make_kit(assignment, also, note)
+    kit = replace(kit, files=dict(sorted({**more, **kit.files}.items())))
     return kit, find_leaks(kit.files, kit.test_file, data, hidden)
 
 

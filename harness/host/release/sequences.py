@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 SLIDING = 9.0  # standard errors: more than for one place, since there are up to millions of them
 SHORTEST = 8  # numbers: fewer are prose
+SHORTEST_SLIDE = 82  # numbers: of fewer, no correlation has as many standard errors
 LONGEST_SLIDE = 1 << 22
 FLAT = 1e-6  # variance of ranks from -1 to 1, under which nothing can be correlated
 RARE = math.log(1e12)
@@ -70,6 +71,7 @@ class Sequences:
     def __init__(self, hidden: Hidden) -> None:
         self._hidden = hidden
         self._written = tuple(_ways_to_write(hidden))
+        self._centred = [_centred(written.values) for written in self._written]
         self._levels = [np.unique(secret.values.astype(np.float32)) for secret in hidden.secrets]
         self._spectra: dict[tuple[int, int], NDArray[np.complex128]] = {}
         self._hashes: dict[int, list[NDArray[np.uint64]]] = {}
@@ -108,7 +110,7 @@ class Sequences:
 
     def _slid(self, values: Floats) -> str | None:
         """Of another length: a piece of a secret, or the secret with something before or behind."""
-        if not SHORTEST <= len(values) <= LONGEST_SLIDE:
+        if not SHORTEST_SLIDE <= min(len(values), len(self._hidden.ids)) <= len(values) <= LONGEST_SLIDE:
             return None
         longer = len(values) > len(self._hidden.ids)
         size = len(self._hidden.ids) if longer else len(values)
@@ -116,7 +118,7 @@ class Sequences:
         own = _centred(values)
         spectrum = np.fft.rfft(own, padded)
         for number, written in enumerate(self._written):
-            other = _centred(written.values)
+            other = self._centred[number]
             if (number, padded) not in self._spectra:
                 self._spectra[number, padded] = np.fft.rfft(other, padded)
             spectra = (spectrum, self._spectra[number, padded])

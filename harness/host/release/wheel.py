@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 NAME = "harness"
-SUFFIXES = frozenset({".css", ".js", ".jinja", ".json", ".py", ".toml", ".typed", ".yaml", ".yml"})
+SUFFIXES = frozenset({".css", ".js", ".jinja", ".json", ".py", ".sh", ".toml", ".typed", ".yaml", ".yml"})
 NAMES = frozenset({"Dockerfile"})
 HEADERS = (
     *("Metadata-Version", "Name", "Version", "Summary", "License-Expression", "License-File"),
