@@ -8,7 +8,20 @@ from typing import NoReturn
 
 import typer
 
-from harness.host.commands import GRADED, again, boards, check, ci, grading, machine, poll, release, results
+from harness.host.commands import (
+    GRADED,
+    again,
+    boards,
+    check,
+    ci,
+    grading,
+    machine,
+    new,
+    poll,
+    release,
+    results,
+    validate,
+)
 from harness.host.commands.options import show_fault
 from harness.host.errors import HarnessError
 
@@ -25,11 +38,12 @@ for command in (
     *(results.runs, results.show, results.log, results.choose, results.pages),
     *(boards.leaderboard, boards.grades),
     *(again.rescore, again.regrade),
-    release.release,
+    *(validate.validate, release.release),
     *(machine.doctor, machine.image, machine.runtime),
 ):
     app.command()(command)
 app.add_typer(ci.app, name="ci")
+app.add_typer(new.app, name="new")
 
 
 def main() -> NoReturn:

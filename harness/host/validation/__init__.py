@@ -1,0 +1,1 @@
+"""Looks an assignment over as a reviewer would, before students do: what is sound, doubtful, or wrong."""
