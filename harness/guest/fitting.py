@@ -93,6 +93,9 @@ class Bench:
         grad_clip: maximum norm of the gradient, or None.
         batch_size: of the training.
         seed: everything before each trial, so that two of them differ in what they are to differ in.
+
+    Attributes:
+        first: the model's parameters and buffers as each trial begins with them.
     """
 
     def __init__(
@@ -105,14 +108,14 @@ class Bench:
     ) -> None:
         self.model, self._criterion, self._grad_clip = model, criterion, grad_clip
         self._batch_size, self._seed = batch_size, seed
-        self._first = {name: tensor.detach().clone() for name, tensor in _state(model).items()}
+        self.first = {name: tensor.detach().clone() for name, tensor in _state(model).items()}
 
     def reset(self) -> None:
         """Give the model its first weights and statistics again."""
         with torch.no_grad():
             for name, tensor in _state(self.model).items():
-                if name in self._first and tensor.shape == self._first[name].shape:
-                    tensor.copy_(self._first[name])
+                if name in self.first and tensor.shape == self.first[name].shape:
+                    tensor.copy_(self.first[name])
         for parameter in self.model.parameters():
             parameter.grad = None
 

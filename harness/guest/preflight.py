@@ -221,12 +221,12 @@ class _Examination:
         return self._training.task.check_prediction(self._model(x.to(self._training.device)), len(x))
 
     def _time_epochs(self, bench: Bench, reached: wiring.Reached, x: Tensor) -> None:
-        first = {name: buffer.detach().clone() for name, buffer in self._model.named_buffers()}
         self._subject.seed()
         counts = self._batches_of(self._subject.rows[0]), self._batches_of(self._subject.rows[1])
         seconds = min(SHARES["pace"] * self._subject.seconds, max(0.0, self._left()))
         took = pace.measure(self._training, counts, seconds, self._training.epochs)
         reached.look()
+        reached.compare(bench.first)
         self._seen.measure(
             setup_seconds=self._setup,
             epoch_seconds=took.epoch,
@@ -236,7 +236,7 @@ class _Examination:
         for code, missed in zip(("no_gradient", "not_used"), reached.without_gradient(), strict=True):
             if missed:
                 self._seen.add(code, names=missed)
-        steadiness.judge_statistics(self._model, first, self._seen)
+        steadiness.judge_statistics(self._model, bench.first, self._seen)
         if is_finite(list(self._model.parameters())):
             steadiness.judge_steadiness(self._model, x[:FEW_ROWS], self._seen)
         bench.reset()

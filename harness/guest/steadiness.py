@@ -43,7 +43,7 @@ def judge_statistics(model: nn.Module, first: dict[str, Tensor], seen: Observati
 
     Args:
         model: after some steps.
-        first: its buffers before these.
+        first: its buffers before these, among others.
         seen: takes what was found.
     """
     still = [

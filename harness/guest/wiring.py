@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
@@ -76,6 +77,14 @@ class Reached:
         """Note the gradients that there are."""
         self._with_gradient |= {
             name for name, parameter in self._model.named_parameters() if parameter.grad is not None
+        }
+
+    def compare(self, before: Mapping[str, Tensor]) -> None:
+        """Note the parameters that a training has moved: some batches may leave a layer out on purpose."""
+        self._with_gradient |= {
+            name
+            for name, parameter in self._model.named_parameters()
+            if name in before and not torch.equal(parameter.detach(), before[name])
         }
 
     def without_gradient(self) -> tuple[list[str], list[str]]:

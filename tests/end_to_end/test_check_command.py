@@ -270,6 +270,20 @@ def test_the_command_says_what_it_found_and_writes_it(tmp_path: Path) -> None:
     assert [each.name for each in tmp_path.iterdir()] == ["found.json"]
 
 
+@pytest.mark.docker
+def test_a_check_runs_in_docker_too() -> None:
+    """With the same findings, in the same words."""
+    done = [
+        run(CASES / "7-log_of_a_row/submission", "--sandbox", sandbox, cwd=COURSE)
+        for sandbox in ("docker", "bubblewrap")
+    ]
+    found = [each.stdout.partition("Found")[2].partition("Not looked at")[0] for each in done]
+
+    assert [each.returncode for each in done] == [FOUND, FOUND], done[0].stderr
+    assert "'log' is the first" in found[0]
+    assert found[0] == found[1]
+
+
 def test_a_check_costs_no_attempt_and_needs_no_reference(course: Path, submission: Path) -> None:
     """Where a grading would count it, nothing is counted, and without a reference all is the same."""
     toml = course / "assignments" / "sum" / "assignment.toml"

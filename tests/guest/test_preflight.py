@@ -263,6 +263,18 @@ def test_parameters_that_do_not_learn_are_told_apart() -> None:
     }
 
 
+def test_a_layer_that_is_left_out_of_some_batches_is_used() -> None:
+    """Stochastic depth drops whole layers by chance, in the first batches too."""
+    calls = []
+
+    def forward(model: Any, x: Tensor) -> Tensor:
+        calls.append(model.training)
+        is_early = len(calls) <= 2
+        return scores(model, x if is_early else x + model.more(x).relu())
+
+    assert found(subject(forward, more={"more": nn.Linear(FEATURES, FEATURES)})) == {}
+
+
 def test_an_output_without_a_gradient_ends_the_look() -> None:
     """There is nothing to train then, and what was left out is told."""
     seen = seen_of(subject(lambda model, x: scores(model, x).detach()))

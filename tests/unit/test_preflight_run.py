@@ -172,6 +172,15 @@ def test_the_kernels_count_of_memory_is_believed_before_a_claim() -> None:
     assert told.projection.memory_bytes == 50 << 20
 
 
+def test_memory_of_a_gpu_is_shown_where_there_is_one() -> None:
+    """It has no limit, so there is nothing to complain about."""
+    told, _, _ = checked(reporting(measured={"gpu_bytes": 3 << 30}))
+
+    assert "GPU memory    3.0 GiB" in shown(told)
+    assert "GPU memory" not in shown(checked(reporting())[0])
+    assert is_clean(told)
+
+
 def test_epochs_that_would_fit_are_named() -> None:
     """Sixty times too slow: the hint says how many epochs are within the limit."""
     told, _, _ = checked(reporting(measured={"epoch_seconds": 1.0}))

@@ -48,6 +48,7 @@ class ProjectionEntry(_Record):
     memory_limit_bytes: int
     weights_bytes: int | None
     weights_limit_bytes: int
+    gpu_memory_bytes: int | None
 
 
 class CheckDocument(_Record):
@@ -121,4 +122,5 @@ def _projection(projection: Projection) -> ProjectionEntry:
         memory_limit_bytes=projection.memory_limit,
         weights_bytes=projection.weights_bytes,
         weights_limit_bytes=projection.weights_limit,
+        gpu_memory_bytes=projection.gpu_bytes,
     )

@@ -47,6 +47,7 @@ def project(
         memory_limit=limits.memory_mb * MEBIBYTE,
         weights_bytes=_whole(measured.get("weights_bytes")),
         weights_limit=limits.weights_mb * MEBIBYTE,
+        gpu_bytes=_whole(measured.get("gpu_bytes")),
     )
 
 

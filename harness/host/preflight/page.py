@@ -127,6 +127,8 @@ def _projection(page: Page, projection: Projection) -> None:
             Span(f"of {limit}", "dim", width=_VALUE + 2),
             Span(remark, "dim"),
         )
+    if projection.gpu_bytes is not None:
+        page.line("  ", Span("GPU memory", "dim", width=_LABEL), memory(projection.gpu_bytes))
 
 
 def _timed(epochs: float) -> str:

@@ -41,6 +41,7 @@ class Projection:
         predict_seconds: likewise.
         memory_bytes: the most that was in use while it was looked over.
         weights_bytes: of the file that the training would hand over.
+        gpu_bytes: the most that was in use of the GPU's memory; None without one.
     """
 
     epochs: int
@@ -54,6 +55,7 @@ class Projection:
     memory_limit: int
     weights_bytes: int | None
     weights_limit: int
+    gpu_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
