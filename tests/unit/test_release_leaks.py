@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import gzip
 import hashlib
 import io
@@ -195,6 +196,7 @@ PLANTED: dict[str, tuple[str, Plant]] = {
         "figure.png",
         lambda p: picture(chunk(b"zTXt", b"Comment\0\0" + zlib.compress(answered(p)))),
     ),
+    "an archive behind a PNG's end": ("figure.png", lambda p: picture() + zipped(answered(p))),
     "behind a PNG's end": ("figure.png", lambda p: picture() + answered(p)),
     "EXIF data": ("photo.jpg", lambda p: jpeg_with(b"ASCII\0\0\0" + answered(p))),
     "base64": ("notes.txt", lambda p: b"see: " + base64.b64encode(answered(p))),
@@ -384,6 +386,10 @@ def test_honest_files_are_not_suspected(counts: Planted, classes: Planted) -> No
             "figure_png": picture(pixels=chance.integers(0, 9, 4000, dtype=np.uint8).tobytes()),
             "folds_txt": lines(np.arange(TESTED) % 6),
             "balanced_txt": lines(chance.permutation(np.arange(TESTED) % 10)),
+            "odd_json": json.dumps({"a": [None, 1e999, 10**30], "b": {"c": []}}).encode(),
+            "odd_csv": b'a,b\n"1,2\n' * 20,
+            "odd_txt": b"1_000 " * 30 + b"\n",
+            "deep_txt": b"[" * 300,
             "work_ipynb": notebook("epoch 1 loss 0.53\n" * 40),
             "train_zip": zipped(planted.files["data/train.csv"]),
             "test_zip": zipped(planted.files["data/test.csv"]),
@@ -406,6 +412,27 @@ def test_chance_is_not_suspected(seed: int, counts: Planted, classes: Planted) -
 
     assert leaks_of(counts, table_csv=table) == []
     assert leaks_of(classes, table_csv=table) == []
+
+
+def test_a_shuffled_copy_as_a_feature_is_found(tmp_path: Path) -> None:
+    """It tells nothing of its row, and was made of the answers all the same."""
+    planted = plant(
+        tmp_path, "regression", test=lambda x, y, chance: np.column_stack([x[:, :4], chance.permutation(y)])
+    )
+
+    assert ["'x4' is made of them" in leak.what for leak in leaks_of(planted)] == [True]
+
+
+def test_a_config_like_a_solutions_is_not_suspected(counts: Planted) -> None:
+    """Starter and solutions share most keys, and many of their values."""
+    config = (
+        'assignment = "planted"\nseed = 1\nepochs = {}\nbatch_size = 32\nvalid_ratio = 0.2\nearly_stop = 10\n'
+    )
+    files = {**counts.hidden.files, "solutions/best/config.toml": config.format(40).encode()}
+    hidden = dataclasses.replace(counts.hidden, files=files)
+    more = counts.files | {"config.toml": config.format(3).encode()}
+
+    assert find_leaks(more, "data/test.csv", counts.data, hidden) == []
 
 
 def test_no_message_shows_an_answer(counts: Planted) -> None:

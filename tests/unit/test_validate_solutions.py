@@ -114,7 +114,8 @@ def test_the_easiest_tiers_threshold_is_kept_from_chance(
 @pytest.mark.parametrize(
     ("usage", "level", "words"),
     [
-        ({"train_seconds": 35.0}, WARNING, "train_seconds is 60"),
+        ({"train_seconds": 35.0, "cpu_seconds": 34.0}, WARNING, "train_seconds is 60"),
+        ({"train_seconds": 55.0, "cpu_seconds": 8.0}, PASSED, "train_seconds 8 of 60"),
         ({"predict_seconds": 19.0}, PROBLEM, "predict_seconds is 20"),
         ({"peak_memory_bytes": 1800 << 20}, PROBLEM, "memory_mb is 2048"),
     ],

@@ -97,17 +97,8 @@ class Joins:
             return None
         for secret in self._hidden.secrets:
             own = secret.values[places]
-            if _equal_too_often(values, own, secret):
-                return secret.name
-            once = np.unique(places, return_index=True)[1]
-            if (
-                len(once) >= ENOUGH
-                and (
-                    strongest(values[once], facets(own[once], named=secret.named)) > BEYOND_CHANCE
-                    or determines(values[once], own[once])
-                )
-                and not self._hidden.handed_out(values, places)
-            ):
+            suspected = _equal_too_often(values, own, secret) or _goes_with(values, places, own, secret)
+            if suspected and not self._hidden.handed_out(values, places):
                 return secret.name
         return None
 
@@ -117,6 +108,17 @@ def _number(word: str) -> float:
         return float(word)
     except ValueError:
         return math.nan
+
+
+def _goes_with(
+    values: NDArray[np.float64], places: NDArray[np.int64], own: NDArray[np.float64], secret: Secret
+) -> bool:
+    """Whether values (N,), one for each row, go with their rows' secrets (N,) more than chance lets them."""
+    once = np.unique(places, return_index=True)[1]
+    if len(once) < ENOUGH:
+        return False
+    beyond = strongest(values[once], facets(own[once], named=secret.named)) > BEYOND_CHANCE
+    return beyond or determines(values[once], own[once])
 
 
 def _equal_too_often(values: NDArray[np.float64], own: NDArray[np.float64], secret: Secret) -> bool:

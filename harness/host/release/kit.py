@@ -15,21 +15,19 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from harness.host.assignment import FILE_NAME
-from harness.host.errors import InvalidSubmissionError, UsageError
+from harness.host.errors import UsageError
 from harness.host.release.public import public_toml
+from harness.host.release.starter import STARTER, load_starter
 from harness.host.release.starter_notebook import starter_notebook
 from harness.host.release.wheel import constraints, harness_wheel
-from harness.host.submission import load_submission
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from harness.host.assignment import Assignment
-    from harness.host.records import Submission
 
 TEMPLATES = Path(__file__).with_name("templates")
 HANDOUT = "README.md"
-STARTER = "starter"
 BESIDE_THE_DATA = tuple(
     name + ending for name in ("NOTICE", "LICENSE", "LICENCE", "README") for ending in ("", ".md", ".txt")
 )
@@ -63,7 +61,7 @@ def make_kit(assignment: Assignment, also: Sequence[str], note: Callable[[str], 
     Raises:
         UsageError: something that every kit has is missing, or something cannot be handed out.
     """
-    starter = _starter(assignment)
+    starter = load_starter(assignment)
     home = f"assignments/{assignment.id}"
     wheel, packed = harness_wheel()
     files = {
@@ -79,17 +77,6 @@ def make_kit(assignment: Assignment, also: Sequence[str], note: Callable[[str], 
     }
     _check_links(files, home, note)
     return Kit(f"{assignment.id}-kit", dict(sorted(files.items())), f"{home}/{assignment.data.test}")
-
-
-def _starter(assignment: Assignment) -> Submission:
-    folder = assignment.folder / STARTER
-    try:
-        return load_submission(folder, max_bytes=assignment.limits.submission_kb << 10)
-    except (InvalidSubmissionError, UsageError) as error:
-        raise UsageError(
-            f"the starter cannot be handed out: {error.message}",
-            f"put a model.py and a config.toml that can be graded into {folder}",
-        ) from error
 
 
 def _own(assignment: Assignment, wheel: str) -> dict[str, bytes]:

@@ -79,6 +79,8 @@ def find_leaks(files: Mapping[str, bytes], test_file: str, data: Data, hidden: H
                     leaks += search.exact(part)
         except UnreadableError as error:
             leaks.append(Leak(path, f"it cannot be looked through: {error}"))
+        except RecursionError:
+            leaks.append(Leak(path, "it cannot be looked through: it is nested too deep"))
         leaks += search.names(inside[1:])
     return leaks
 

@@ -19,6 +19,7 @@ from harness.host.association import (
     facets,
     strongest,
 )
+from harness.host.release.sequences import shuffled
 from harness.host.release.spelling import number_of
 
 if TYPE_CHECKING:
@@ -92,6 +93,8 @@ def told_by_features(hidden: Hidden, data: Data) -> Iterator[str]:
             yield f"{hidden.answers.name}: the feature {name!r} is made of them"
         elif says - said > max(MORE, STANDARD_ERRORS * error):
             yield f"{hidden.answers.name}: the feature {name!r} says more of them than of training targets"
+        elif told := shuffled(tested.astype(np.float64), hidden.answers):
+            yield f"{told}: the feature {name!r} is made of them"
         if strongest(tested, hidden.split.facets) > BEYOND_CHANCE:
             yield f"{hidden.split.name}: the feature {name!r} goes with them"
 

@@ -208,7 +208,8 @@ def shuffled(values: Floats, answers: Secret) -> str | None:
     """Whether a sequence is the answers in any order, or has them in any order at one place."""
     told = f"{answers.name} in another order"
     for window in _windows_of_the_same_sums(values, answers.values):
-        if np.array_equal(np.sort(window), np.sort(answers.values)) and _is_telling(answers):
+        ours, theirs = (np.sort(each.astype(np.float32)) for each in (window, answers.values))
+        if np.array_equal(ours, theirs) and _is_telling(answers):
             return told
     if len(values) == len(answers.values) and not answers.named:
         if _same_multiplicities(values, answers.values):

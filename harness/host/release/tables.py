@@ -6,6 +6,7 @@ import csv
 import io
 import itertools
 import json
+import math
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -96,7 +97,10 @@ def _numeric(lines: Sequence[str], delimiter: str) -> Table | None:
 
 def _mixed(lines: Sequence[str], delimiter: str) -> Table | None:
     """A table with text in it, as far as its rows have the header's number of cells."""
-    rows = list(csv.reader(io.StringIO("\n".join(lines)), delimiter=delimiter))
+    try:
+        rows = list(csv.reader(io.StringIO("\n".join(lines)), delimiter=delimiter))
+    except csv.Error:
+        return None
     width = len(rows[0])
     whole = [row for row in rows if len(row) == width]
     if width == 1 or len(whole) < max(FEWEST, len(rows) // 2):
@@ -120,7 +124,7 @@ def _column(name: str, cells: Sequence[Any]) -> Column:
 
 def _is_number(text: str) -> bool:
     try:
-        return len(text) <= LONGEST_NUMBER and bool(np.isfinite(float(text)))
+        return len(text) <= LONGEST_NUMBER and "_" not in text and math.isfinite(float(text))
     except ValueError:
         return False
 

@@ -13,9 +13,10 @@ if TYPE_CHECKING:
 
     from harness.host.release.hidden import Hidden
 
-FEWEST_LINES = 6  # a file of fewer has nothing of its own
+SHORTEST_FILE = 64  # bytes: shorter ones have nothing of their own
+FEWEST_LINES = 8
+SHORTEST_LINE = 16  # characters: shorter lines are in every config
 MOST_OF_A_FILE = 0.8
-SHORTEST_LINE = 8  # characters: shorter lines are in every file
 HASHES = ("md5", "sha1", "sha224", "sha256", "sha384", "sha512", "blake2b", "sha3_256")
 _SEPARATORS = re.compile(rb"0[xX]|\\x|[^0-9a-fA-F]+")
 _HEXADECIMAL = re.compile(r"[0-9a-fA-F]{32,128}")
@@ -38,7 +39,7 @@ class Traces:
         if any(form in data for form in self._digest_forms):
             yield "a digest of the answers' file or the key"
         for name, content in self._hidden.files.items():
-            if len(content) >= FEWEST_LINES * SHORTEST_LINE and content.strip() in data:
+            if len(content) >= SHORTEST_FILE and content.strip() in data:
                 yield f"the reference's {name}"
 
     def in_text(self, text: str) -> Iterator[str]:

@@ -46,6 +46,10 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 _PNG_TEXTS = {b"tEXt", b"zTXt", b"iTXt", b"eXIf"}
 _HEXADECIMAL = re.compile(rb"(?:[0-9a-f]{2}){20,}|(?:[0-9A-F]{2}){20,}")
 _BASE64 = re.compile(rb"(?:[A-Za-z0-9+/_-]{4}[\s\\n]{0,4}){10,}[A-Za-z0-9+/_=-]*")
+_BROKEN = (
+    *(OSError, EOFError, ValueError, RuntimeError, zlib.error, lzma.LZMAError),
+    *(zipfile.BadZipFile, tarfile.TarError),
+)
 _PDF_STREAM = re.compile(rb"stream\r?\n(.*?)endstream", re.DOTALL)
 
 
@@ -117,24 +121,19 @@ def parts_of(path: str, data: bytes, budget: Budget, depth: int = 0) -> Iterator
 
 
 def _inside(data: bytes, budget: Budget, path: str) -> Iterator[tuple[str, bytes]]:
+    """What any reader finds, since a file can be a picture at its beginning and an archive at its end."""
+    readers = [reader for recognised, reader in _READERS if recognised(data)] or [_encoded]
     try:
-        for recognised, reader in _READERS:
-            if recognised(data):
-                yield from reader(data, budget)
-                return
+        for reader in readers:
+            yield from reader(data, budget)
     except UnreadableError as error:
         raise UnreadableError(f"{path}: {error}") from None
-    except (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError, RuntimeError) as error:
+    except _BROKEN as error:
         raise UnreadableError(f"{path} cannot be taken apart ({type(error).__name__})") from None
-    yield from _encoded(data, budget)
 
 
 def _zip(data: bytes, budget: Budget) -> Iterator[tuple[str, bytes]]:
-    try:
-        archive = zipfile.ZipFile(io.BytesIO(data))
-    except zipfile.BadZipFile as error:
-        raise UnreadableError("it is no whole zip") from error
-    with archive:
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
         yield "(comments)", b"\n".join([archive.comment, *(each.comment for each in archive.infolist())])
         for member in archive.infolist():
             if member.flag_bits & 1:
@@ -260,6 +259,10 @@ def _is_json(data: bytes) -> bool:
     return True
 
 
+def _is_zip(data: bytes) -> bool:
+    return data.startswith((b"PK\x03\x04", b"PK\x05\x06")) or zipfile.is_zipfile(io.BytesIO(data))
+
+
 def _is_tar(data: bytes) -> bool:
     return data[257:262] == b"ustar"
 
@@ -267,7 +270,7 @@ def _is_tar(data: bytes) -> bool:
 _READERS: tuple[
     tuple[Callable[[bytes], bool], Callable[[bytes, Budget], Iterator[tuple[str, bytes]]]], ...
 ] = (
-    (lambda data: data.startswith((b"PK\x03\x04", b"PK\x05\x06")), _zip),
+    (_is_zip, _zip),
     (_is_tar, _tar),
     (lambda data: data.startswith(b"\x1f\x8b"), _compressed(gzip.open)),
     (lambda data: data.startswith(b"BZh"), _compressed(bz2.open)),

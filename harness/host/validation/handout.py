@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from harness.host.config import parse_config
 from harness.host.errors import InvalidSubmissionError, UsageError
-from harness.host.release.kit import BESIDE_THE_DATA, HANDOUT, STARTER, make_kit
+from harness.host.release.kit import BESIDE_THE_DATA, HANDOUT, make_kit
 from harness.host.release.leaks import find_leaks
-from harness.host.submission import load_submission
+from harness.host.release.starter import load_starter
 from harness.host.validation.findings import Finding, passed, problem, some, warning
 from harness.host.validation.tiers import points_of
 
@@ -72,10 +72,7 @@ def _spelled(number: float) -> set[str]:
 def check_starter(assignment: Assignment) -> Iterator[Finding]:
     """Whether there is something to begin with that this assignment takes."""
     try:
-        starter = load_submission(
-            assignment.folder / STARTER, max_bytes=assignment.limits.submission_kb << 10
-        )
-        config = parse_config(starter.config, assignment)
+        config = parse_config(load_starter(assignment).config, assignment)
     except (InvalidSubmissionError, UsageError) as error:
         yield problem(
             "starter", error.message, "students begin with starter/: make it one that can be graded"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from harness.host.data import load_data
 from harness.host.errors import UsageError
 from harness.host.release.hidden import read_hidden
-from harness.host.release.kit import STARTER
+from harness.host.release.starter import STARTER
 from harness.host.validation import answers, features, handout, rows, solutions, tiers
 from harness.host.validation.findings import Finding, problem
 
