@@ -17,8 +17,9 @@ from harness.host.config import parse_config
 from harness.host.data import load_data
 from harness.host.errors import UsageError
 from harness.host.reference import load_reference
-from harness.host.scaffold.assignment import TASKS, TEMPLATES, new_assignment
+from harness.host.scaffold.assignment import TEMPLATES, new_assignment
 from harness.host.submission import load_submission
+from harness.host.tasks import TASKS
 
 if TYPE_CHECKING:
     from typer.testing import Result

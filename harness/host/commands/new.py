@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from harness.host.commands.options import AssignmentArgument, say, the_assignment
-
-
-class TaskChoice(StrEnum):
-    """What ``--task`` takes."""
-
-    REGRESSION = "regression"
-    CLASSIFICATION = "classification"
-
+from harness.host.tasks import TASKS
 
 app = typer.Typer(
     help="Make a new assignment or submission, which runs as it is.",
@@ -29,14 +21,16 @@ app = typer.Typer(
 def assignment(
     name: Annotated[str, typer.Argument(metavar="ID", help="Its id, such as hw3-rides.")],
     *,
-    task: Annotated[TaskChoice, typer.Option(help="What a prediction is.")] = TaskChoice.REGRESSION,
+    task: Annotated[str, typer.Option(metavar="|".join(TASKS), help="What a prediction is.")] = next(
+        iter(TASKS)
+    ),
 ) -> None:
     """Make an assignment with made-up data, answers, a handout, a starter, a check and four solutions."""
     from harness.host.scaffold.assignment import new_assignment  # noqa: PLC0415  not for --help
 
     here = Path.cwd()
     course = next((folder for folder in (here, *here.parents) if (folder / "assignments").is_dir()), here)
-    for folder in new_assignment(course, name, task.value):
+    for folder in new_assignment(course, name, task):
         say(str(folder))
     say(f"next: harness validate {name}; then put your own data into build.py and run it")
 

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 from harness.host.assignment import ID
 from harness.host.errors import MachineError, UsageError
 from harness.host.schema_errors import quoted
+from harness.host.tasks import TASKS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 TEMPLATES = Path(__file__).with_name("templates")
-TASKS = ("regression", "classification")
 COMMON = "common"
 PARTS = ("assignment", "reference")
 ENDING = ".tmpl"
@@ -31,13 +31,13 @@ def new_assignment(course: Path, assignment_id: str, task: str) -> list[Path]:
     Args:
         course: the folder that has ``assignments/``, or will have.
         assignment_id: lower-case letters, digits and ``-``.
-        task: one of `TASKS`.
+        task: one of `harness.host.tasks.TASKS`.
 
     Returns:
         The two folders.
 
     Raises:
-        UsageError: the id is none, or one of the folders is there already.
+        UsageError: the id or the task is none, or one of the folders is there already.
         MachineError: this harness has no templates, or the data could not be made.
     """
     if not ID.fullmatch(assignment_id):
@@ -45,6 +45,8 @@ def new_assignment(course: Path, assignment_id: str, task: str) -> list[Path]:
             f"{quoted(assignment_id)} is no id",
             "take up to 64 lower-case letters, digits and -, such as hw3-rides",
         )
+    if task not in TASKS:
+        raise UsageError(f"there is no task {quoted(task)}", f"there are {', '.join(TASKS)}")
     folders = [course / "assignments" / assignment_id, course / "reference" / assignment_id]
     refuse_what_is_there(*folders)
     words = {
