@@ -23,6 +23,7 @@ signal.signal(signal.SIGTERM, signal.default_int_handler)
 jobs = Jobs(own_input())
 try:
     while jobs.next() is not None:
+        print("works", flush=True)
         time.sleep(60)
 except KeyboardInterrupt:
     print("ended")
@@ -50,6 +51,8 @@ def test_children_can_be_forked_while_it_listens() -> None:
 def test_work_ends_when_the_batch_is_gone() -> None:
     """Nobody waits for its result."""
     with started(WORKS_FOR_LONG) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "works\n"
         output, _ = process.communicate(timeout=30)  # which closes its input
 
     assert output == "ended\n"
