@@ -65,6 +65,8 @@ def parse(source: str) -> Code:
         RecursionError: it is nested too deep.
         MemoryError: likewise.
     """
+    if "\0" in source:  # which versions of Python tell in words of their own
+        raise ValueError("a zero byte")
     try:
         return Code(source, _tree(source))
     except SyntaxError:
