@@ -10,6 +10,8 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
+from harness.host.notebook.changes import Objects
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -65,9 +67,14 @@ LONGEST = 40
 
 
 class Names:
-    """What is known of a notebook's names at one of its statements."""
+    """What is known of a notebook's names at one of its statements.
+
+    Attributes:
+        objects: what they stand for.
+    """
 
     def __init__(self) -> None:
+        self.objects = Objects()
         self._imported: dict[str, str] = {}
         self._defined: set[str] = set()
 
@@ -101,6 +108,10 @@ class Names:
     def is_imported(self, name: str) -> bool:
         """Whether `name` is somebody else's module, class or function."""
         return name in self._imported
+
+    def is_own(self, name: str) -> bool:
+        """Whether `name` is a class or function of the notebook."""
+        return name in self._defined
 
     def origin(self, node: ast.expr) -> str:
         """The full name of what an imported name leads to, such as torch.optim.Adam; empty for all else."""

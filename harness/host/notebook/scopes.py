@@ -19,11 +19,13 @@ class Needs:
         now: when it is run, such as base classes, decorators and default values.
         later: when what it defines is called.
         maybe: looked up now, unless the class whose body it is has them.
+        sets: given new values when what it defines is called, by ``global``.
     """
 
     now: frozenset[str] = frozenset()
     later: frozenset[str] = frozenset()
     maybe: frozenset[str] = frozenset()
+    sets: frozenset[str] = frozenset()
 
 
 def look_up(node: ast.stmt, text: str, line: int, *, annotations_later: bool) -> tuple[frozenset[str], Needs]:
@@ -65,13 +67,15 @@ def look_up(node: ast.stmt, text: str, line: int, *, annotations_later: bool) ->
 
 
 def _needs(table: symtable.SymbolTable) -> Needs:
-    now, later, maybe = set[str](), set[str](), set[str]()
+    now, later, maybe, sets = set[str](), set[str](), set[str](), set[str]()
     waiting = [(table, False)]
     while waiting:
         scope, is_later = waiting.pop()
         kind = str(scope.get_type())
         is_later = is_later or (kind == "function" and scope.get_name() not in _RUN_AT_ONCE)
         for symbol in scope.get_symbols():
+            if symbol.is_declared_global() and symbol.is_assigned():
+                sets.add(symbol.get_name())
             if not symbol.is_referenced():
                 continue
             if symbol.is_global() or scope is table:
@@ -79,4 +83,4 @@ def _needs(table: symtable.SymbolTable) -> Needs:
             elif kind == "class" and symbol.is_assigned():
                 maybe.add(symbol.get_name())
         waiting.extend((inner, is_later) for inner in scope.get_children())
-    return Needs(frozenset(now), frozenset(later - now), frozenset(maybe - now - later))
+    return Needs(frozenset(now), frozenset(later), frozenset(maybe), frozenset(sets))

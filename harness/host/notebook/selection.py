@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from harness.host.notebook.changes import Object
     from harness.host.notebook.statements import Statement
 
 MODEL_CLASS = "MyModel"
@@ -65,20 +66,23 @@ class _Selecting:
     def __init__(self, statements: Sequence[Statement]) -> None:
         self._statements = statements
         self._bound: defaultdict[str, list[int]] = defaultdict(list)
-        self._changed: defaultdict[str, list[int]] = defaultdict(list)
+        self._changed: defaultdict[Object, list[int]] = defaultdict(list)
+        self._changed_later: defaultdict[Object, list[int]] = defaultdict(list)
         self._stars: list[int] = []
         for position, statement in enumerate(statements):
             for name in statement.binds:
                 self._bound[name].append(position)
-            for name in statement.changes:
-                self._changed[name].append(position)
+            for changed in statement.changed:
+                self._changed[changed].append(position)
             if statement.imports_all:
                 self._stars.append(position)
+        self._find_later_changes()
         self._usable: defaultdict[str, list[int]] = defaultdict(list)
         self._how: list[str] = []  # each that cannot be kept does its work; empty for those that can
         self._sort_out()
         self._kept: set[int] = set()
-        self._kept_for: set[tuple[str, int]] = set()
+        self._changes_kept: set[Object] = set()
+        self._followed: set[tuple[str, int]] = set()
         self._waiting: list[int] = []
         self._unmet: dict[tuple[str, int | None], Unmet] = {}
 
@@ -86,11 +90,9 @@ class _Selecting:
         end = len(self._statements)
         found, lost = set(), []
         for name in WANTED:
-            position = self._keep_binding(name, end)
             last = _last(self._bound[name], end)
-            if position is not None:
+            if self._keep_binding(name, end, None):
                 found.add(name)
-                self._tell_if_bound_again(name, position, end, self._statements[position])
             elif last is not None:
                 lost.append(Unmet(name, None, self._statements[last], self._how[last]))
         while self._waiting:
@@ -98,21 +100,46 @@ class _Selecting:
         kept = tuple(self._statements[position] for position in sorted(self._kept))
         return Selection(kept, frozenset(found), tuple(lost), tuple(self._unmet.values()))
 
+    def _find_later_changes(self) -> None:
+        """Find what calls may change: whatever a name stands for at some time, since nobody knows when."""
+        ever: defaultdict[str, set[Object]] = defaultdict(set)
+        for statement in self._statements:
+            for name, objects in statement.objects.items():
+                ever[name] |= objects
+        for position, statement in enumerate(self._statements):
+            for changed in {each for name in statement.changes_later for each in ever[name]}:
+                self._changed_later[changed].append(position)
+
     def _sort_out(self) -> None:
         """Find the statements that can be kept: all that they need at once is there too."""
         causes: dict[int, str] = {}
         for position, statement in enumerate(self._statements):
             how = f"by {statement.why_left_out}" if statement.why_left_out else ""
             if not how:
-                missing = next(
-                    (each for each in sorted(statement.needs.now) if not self._is_there(each, position)), ""
-                )
+                needed = statement.needs.now
+                if not statement.is_definition:
+                    needed |= self._needed_when_called(position)
+                missing = next((each for each in sorted(needed) if not self._is_there(each, position)), "")
                 if missing:
                     causes[position] = self._cause(missing, position, causes)
                     how = f"of {causes[position]}"
             self._how.append(how)
             for name in statement.binds if not how else ():
                 self._usable[name].append(position)
+
+    def _needed_when_called(self, position: int) -> set[str]:
+        """What the functions and classes look up that a statement may call at once."""
+        names, found = set(self._statements[position].needs.now), set[str]()
+        seen: set[int] = set()
+        while names:
+            place = _last(self._usable[names.pop()], position)
+            if place is None or place in seen:
+                continue
+            seen.add(place)
+            new = self._statements[place].needs.later - found
+            found |= new
+            names |= new
+        return found
 
     def _is_there(self, name: str, before: int) -> bool:
         if _last(self._usable[name], before) is not None or name in _EVERYWHERE:
@@ -137,63 +164,66 @@ class _Selecting:
             self._kept.add(position)
             self._waiting.append(position)
 
-    def _keep_binding(self, name: str, before: int) -> int | None:
+    def _keep_binding(self, name: str, before: int, user: Statement | None) -> bool:
         """Keep what binds a name before a place; earlier bindings too where it may leave the name as it was.
 
         Returns:
-            The position of the last binding; None: there is none that can be kept.
+            Whether there is any that can be kept.
         """
-        found = position = _last(self._usable[name], before)
-        while position is not None and (name, position) not in self._kept_for:
-            self._kept_for.add((name, position))
+        position = _last(self._usable[name], before)
+        is_there = position is not None
+        while position is not None:
+            statement, last = self._statements[position], _last(self._bound[name], before)
+            if last is not None and last > position:
+                self._tell(name, user or statement, last, kept=statement)
             self._keep(position)
-            is_sure = not self._statements[position].is_conditional
-            position = None if is_sure else _last(self._usable[name], position)
-        return found
+            self._keep_changes(name, statement)
+            if not statement.is_conditional or (name, position) in self._followed:
+                break
+            self._followed.add((name, position))
+            before = position
+            position = _last(self._usable[name], before)
+        return is_there
 
     def _meet_needs(self, position: int) -> None:
         statement = self._statements[position]
         for name in sorted(statement.needs.now):
             self._meet(name, position, statement)
+        for name in sorted(self._needed_when_called(position)):
+            self._keep_binding(name, position, statement)
         for name in sorted(statement.needs.later):
             self._meet(name, len(self._statements), statement)
         for name in sorted(statement.needs.maybe):
-            self._keep_binding(name, position)
-        if not statement.is_import:
-            for name in sorted(statement.binds):
-                self._keep_changes(name, position, statement)
+            self._keep_binding(name, position, statement)
 
     def _meet(self, name: str, before: int, user: Statement) -> None:
-        position = self._keep_binding(name, before)
-        if position is not None:
-            self._tell_if_bound_again(name, position, before, user)
-        elif name not in _EVERYWHERE:
+        if not self._keep_binding(name, before, user) and name not in _EVERYWHERE:
             stars = self._stars[: bisect_left(self._stars, before)]
             for star in stars:
                 self._keep(star)
             if not stars:
                 self._tell(name, user, _last(self._bound[name], before))
 
-    def _tell_if_bound_again(self, name: str, position: int, before: int, user: Statement) -> None:
-        last = _last(self._bound[name], before)
-        if last is not None and last > position:
-            self._tell(name, user, last, kept=self._statements[position])
-
-    def _keep_changes(self, name: str, position: int, statement: Statement) -> None:
-        """Keep what changes a name's value in place, until the name is bound anew."""
-        bound, changed = self._bound[name], self._changed[name]
-        after = bisect_left(bound, position + 1)
-        end = bound[after] if after < len(bound) else len(self._statements)
-        for place in changed[bisect_left(changed, position + 1) : bisect_left(changed, end)]:
-            if self._how[place]:
-                self._tell(name, statement, place, kept=statement)
-            else:
-                self._keep(place)
+    def _keep_changes(self, name: str, statement: Statement) -> None:
+        """Keep what changes in place what a name stands for after a statement."""
+        for changed in statement.objects.get(name, ()):
+            if changed in self._changes_kept:
+                continue
+            self._changes_kept.add(changed)
+            for place in self._changed[changed]:
+                if self._how[place]:
+                    self._tell(name, statement, place, kept=statement)
+                else:
+                    self._keep(place)
+            for place in self._changed_later[changed]:
+                if self._statements[place] is not statement:
+                    self._tell(name, statement, place, kept=statement)
 
     def _tell(
         self, name: str, user: Statement, left_out: int | None, *, kept: Statement | None = None
     ) -> None:
-        other, how = (self._statements[left_out], self._how[left_out]) if left_out is not None else (None, "")
+        other = self._statements[left_out] if left_out is not None else None
+        how = (self._how[left_out] or "when it is called") if left_out is not None else ""
         self._unmet.setdefault((name, left_out), Unmet(name, user, other, how, kept))
 
 

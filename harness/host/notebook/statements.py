@@ -6,38 +6,27 @@ import ast
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from harness.host.notebook.changes import (
+    FUNCTIONS,
+    base_of,
+    changed_at_once,
+    changed_in_call,
+    changed_later,
+)
 from harness.host.notebook.harmless import called, why_not
 from harness.host.notebook.scopes import look_up
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from harness.host.notebook.changes import Object
     from harness.host.notebook.harmless import Names
     from harness.host.notebook.magics import Code, Magic
     from harness.host.notebook.scopes import Needs
 
-_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
-_DEFINITIONS = (*_FUNCTIONS, ast.ClassDef)
+_DEFINITIONS = (*FUNCTIONS, ast.ClassDef)
 _IMPORTS = (ast.Import, ast.ImportFrom)
 _CONDITIONAL = (ast.If, ast.Try)
-_CHANGING = frozenset(
-    {
-        "add",
-        "append",
-        "clear",
-        "discard",
-        "extend",
-        "insert",
-        "move_to_end",
-        "pop",
-        "popitem",
-        "remove",
-        "reverse",
-        "setdefault",
-        "sort",
-        "update",
-    }
-)
 _NAMES = {
     ast.For: "a loop",
     ast.AsyncFor: "a loop",
@@ -51,7 +40,6 @@ _NAMES = {
     ast.Try: "a try that does more than define",
     ast.Match: "a match",
 }
-_TARGETS = (ast.Attribute, ast.Subscript)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,6 +53,9 @@ class Statement:
         text: its source, without what stands before and behind it.
         binds: names that it gives a value.
         changes: names whose value it changes in place.
+        changed: the objects that these names may stand for.
+        objects: what each name that it binds may stand for after it.
+        changes_later: names whose value may be changed when what it defines is called.
         why_left_out: why it is not kept, as a noun; empty where it can be kept.
         magic: a line of IPython's own inside it.
     """
@@ -77,6 +68,9 @@ class Statement:
     binds: frozenset[str]
     needs: Needs
     changes: frozenset[str]
+    changed: frozenset[Object]
+    objects: Mapping[str, frozenset[Object]]
+    changes_later: frozenset[str]
     why_left_out: str
     magic: Magic | None
 
@@ -89,6 +83,11 @@ class Statement:
     def is_import(self) -> bool:
         """Whether it only imports."""
         return isinstance(self.node, _IMPORTS)
+
+    @property
+    def is_definition(self) -> bool:
+        """Whether it is a class or a function."""
+        return isinstance(self.node, _DEFINITIONS)
 
     @property
     def is_conditional(self) -> bool:
@@ -130,8 +129,24 @@ def statements_of(cell: int, code: Code, names: Names, *, annotations_later: boo
                 isinstance(part, ast.Assign) or not (why or isinstance(part, _DEFINITIONS))
             ):
                 why = magic.text
-            changes = frozenset(name for name in _changed(part) if not names.is_imported(name))
-            yield Statement(part, cell, line, last_line, text, binds, needs, changes, why, magic)
+            changes = frozenset(name for name in changed_at_once(part) if not names.is_imported(name))
+            changed = names.objects.of(changes)
+            later = needs.sets | (needs.later & frozenset(changed_later(part)))
+            yield Statement(
+                node=part,
+                cell=cell,
+                line=line,
+                last_line=last_line,
+                text=text,
+                binds=binds,
+                needs=needs,
+                changes=changes,
+                changed=changed,
+                objects=names.objects.follow(part, binds),
+                changes_later=frozenset(name for name in later if not names.is_imported(name)),
+                why_left_out=why,
+                magic=magic,
+            )
             _follow(part, binds, names)
 
 
@@ -195,7 +210,7 @@ def _why_no_constant(node: ast.Assign | ast.AnnAssign | ast.AugAssign, names: Na
     why = next((why for part in parts if (why := why_not(part, names))), "")
     if why:
         return f"a value that {why}"
-    base = next((name for name in _changed(node) if names.is_imported(name)), "")
+    base = next((name for name in changed_at_once(node) if names.is_imported(name)), "")
     return f"a change of {base}, which is imported" if base else ""
 
 
@@ -205,57 +220,12 @@ def _why_no_change(value: ast.expr, names: Names) -> str:
         return ""
     if not isinstance(value, ast.Call):
         return "a value that is shown"
-    why = f"a call of {called(value.func)}"
-    if not (_is_setattr(value) or _is_changing(value)):
-        return why
-    base = value.args[0] if _is_setattr(value) else value.func
+    changed = changed_in_call(value)
+    name = base_of(changed) if changed is not None else ""
     parts = [*value.args, *(keyword.value for keyword in value.keywords)]
-    is_sound = not any(why_not(part, names) for part in parts)
-    return "" if is_sound and (name := _base(base)) and not names.is_imported(name) else why
-
-
-def _is_setattr(node: ast.Call) -> bool:
-    return isinstance(node.func, ast.Name) and node.func.id == "setattr" and bool(node.args)
-
-
-def _is_changing(node: ast.Call) -> bool:
-    return isinstance(node.func, ast.Attribute) and node.func.attr in _CHANGING
-
-
-def _changed(node: ast.stmt) -> Iterator[str]:
-    """The names whose values a statement changes in place, apart from what happens in later calls."""
-    if isinstance(node, _FUNCTIONS):
-        yield from _adds_to(node)
-        return
-    waiting: list[ast.AST] = [node]
-    while waiting:
-        each = waiting.pop()
-        if isinstance(each, (*_FUNCTIONS, ast.Lambda)):
-            continue
-        name = ""
-        if isinstance(each, _TARGETS) and isinstance(each.ctx, ast.Store | ast.Del):
-            name = _base(each)
-        elif isinstance(each, ast.Call) and _is_setattr(each):
-            name = _base(each.args[0])
-        elif isinstance(each, ast.Call) and _is_changing(each):
-            name = _base(each.func)
-        if name:
-            yield name
-        waiting.extend(ast.iter_child_nodes(each))
-
-
-def _adds_to(node: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[str]:
-    """The classes that a decorator adds a function to, as in ``@add_to_class(MyModel)``."""
-    for decorator in node.decorator_list:
-        if isinstance(decorator, ast.Call):
-            yield from (each.id for each in decorator.args if isinstance(each, ast.Name))
-
-
-def _base(node: ast.expr) -> str:
-    """The name that ``name.a[0].b`` begins with; empty where it begins with something else."""
-    while isinstance(node, _TARGETS):
-        node = node.value
-    return node.id if isinstance(node, ast.Name) else ""
+    if name and not names.is_imported(name) and not any(why_not(part, names) for part in parts):
+        return ""
+    return f"a call of {called(value.func)}"
 
 
 def _follow(node: ast.stmt, binds: frozenset[str], names: Names) -> None:
@@ -264,12 +234,15 @@ def _follow(node: ast.stmt, binds: frozenset[str], names: Names) -> None:
         names.bound(binds)
         names.defined(node.name)
         return
-    origin = ""
-    if isinstance(node, ast.Assign) and isinstance(node.value, ast.Name | ast.Attribute):
-        origin = names.origin(node.value)
+    value = node.value if isinstance(node, ast.Assign) else None
+    origin = names.origin(value) if isinstance(value, ast.Name | ast.Attribute) else ""
+    is_own = isinstance(value, ast.Lambda) or (isinstance(value, ast.Name) and names.is_own(value.id))
     names.bound(binds)
-    for name in binds if origin else ():
-        names.imported(name, origin)
+    for name in binds:
+        if origin:
+            names.imported(name, origin)
+        elif is_own:
+            names.defined(name)
     for each in _imports_in(node):
         names.follow_import(each)
 
