@@ -139,6 +139,20 @@ def test_corrupt_objects_are_a_fault(repository: Repository, workshop: Path) -> 
     assert fetched(repository, workshop).files.keys() == GOOD.keys()
 
 
+def test_the_same_fault_is_told_in_the_same_words(repository: Repository, workshop: Path) -> None:
+    """Git and the other side write of a lost object at once, in any order."""
+    repository.push(GOOD)
+    lost = repository.git("rev-parse", "main:model.py")
+    (repository.path / "objects" / lost[:2] / lost[2:]).unlink()
+    told = set()
+    for _ in range(20):
+        with pytest.raises(RepositoryError) as raised:
+            remote(repository, workshop).fetch(1 << 20)
+        told.add(raised.value.message)
+    (words,) = told
+    assert f"unable to read {lost}" in words
+
+
 @pytest.fixture
 def hostile_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A user's settings that make git run things; returns the file that these leave."""

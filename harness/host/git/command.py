@@ -7,6 +7,7 @@ when it takes too long or fills too much of the disk.
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -33,6 +34,9 @@ MEMORY = 2 << 30  # bytes of address space for each of git's processes
 STREAMED_FROM = 16 << 20  # bytes; larger objects are not held in memory
 SLOWEST = 1_000  # bytes a second, over `SECONDS_OF_SILENCE`
 SECONDS_OF_SILENCE = 20
+_OURS = ("fatal:", "error:", "ssh:")
+_AMONG = re.compile(r"(?:fatal|error): git upload-pack:")
+_REMOTE = re.compile(r"remote:.*\w")
 # The shell sets limits that hold from the first instruction on, for git and all that it starts.
 LIMITED = 'ulimit -f "$1" && ulimit -v "$2" && ulimit -t "$3" && shift 3 && exec git "$@"'
 KEPT_VARIABLES = (
@@ -241,9 +245,12 @@ def _text(written: IO[bytes]) -> str:
 
 
 def _reason(errors: IO[bytes], status: int) -> str:
-    """The last thing that git said before it gave up; part of it may be the other side's."""
-    lines = _text(errors).splitlines()
-    said = [line for line in lines if line.startswith(("fatal:", "error:", "remote:", "ssh:"))] or lines
-    if not said:
-        return f"exit status {status}"
-    return "; ".join(line.strip(" \0") for line in said[-3:])[:LONGEST_REASON]
+    """What the other side said first, and git last: in the same words each time, for the same fault.
+
+    The other side's own messages come among git's where it is a folder of this machine, in any order.
+    """
+    lines = [line.strip(" \0") for line in _text(errors).splitlines() if line.strip(" \0")]
+    theirs = [line for line in lines if _REMOTE.match(line)]
+    ours = [line for line in lines if line.startswith(_OURS) and not _AMONG.match(line)]
+    said = [*theirs[:2], *ours[-2:]] or lines[-3:]
+    return "; ".join(said)[:LONGEST_REASON] or f"exit status {status}"
