@@ -87,3 +87,11 @@ def test_whatever_is_written_git_sees_no_option_and_no_other_protocol(written: s
     assert not address.branch.startswith(("-", "+"))
     assert not {".", "..", ""} & set(address.folder)
     assert not {"\n", "\0"} & set(address.branch + "".join(address.folder))
+
+
+@pytest.mark.parametrize("host", ["git.example.org/s001.git", "git.example.org", "[::1]:99999999/x", ""])
+def test_a_password_is_not_shown(host: str) -> None:
+    """What the roster's author is told may stand in the log of a job."""
+    with pytest.raises(UsageError) as caught:
+        parse_address(f"https://user:secret@{host}", HOME)
+    assert "secret" not in caught.value.message

@@ -18,9 +18,9 @@ from harness.host.commands.options import (
     JobsOption,
     ReferenceOption,
     RuntimeOption,
-    SandboxChoice,
-    SandboxOption,
     StoreOption,
+    WallChoice,
+    WallOption,
     note,
     show_fault,
     the_assignment,
@@ -95,7 +95,7 @@ def regrade(  # noqa: PLR0913  what there is to choose
     everything: Annotated[
         bool, typer.Option("--all", help="All runs, not only those that another harness or other data made.")
     ] = False,
-    sandbox: SandboxOption = SandboxChoice.AUTO,
+    sandbox: WallOption = WallChoice.AUTO,
     runtime: RuntimeOption = None,
     device: DeviceOption = DeviceChoice.AUTO,
     reference: ReferenceOption = None,

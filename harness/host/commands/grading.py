@@ -23,6 +23,8 @@ from harness.host.commands.options import (
     SandboxChoice,
     SandboxOption,
     StoreOption,
+    WallChoice,
+    WallOption,
     check_targets,
     show_fault,
     the_assignment,
@@ -184,7 +186,7 @@ def batch(  # noqa: PLR0913  likewise
     assignment: Annotated[
         str | None, typer.Option(metavar="ID", help="The assignment, if there are several.")
     ] = None,
-    sandbox: SandboxOption = SandboxChoice.AUTO,
+    sandbox: WallOption = WallChoice.AUTO,
     runtime: RuntimeOption = None,
     device: DeviceOption = DeviceChoice.AUTO,
     reference: ReferenceOption = None,

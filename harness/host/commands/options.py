@@ -28,6 +28,14 @@ class SandboxChoice(StrEnum):
     NONE = "none"
 
 
+class WallChoice(StrEnum):
+    """What ``--sandbox`` takes where a class is graded: without a wall, one could read all answers."""
+
+    AUTO = "auto"
+    DOCKER = "docker"
+    BUBBLEWRAP = "bubblewrap"
+
+
 class DeviceChoice(StrEnum):
     """What ``--device`` takes."""
 
@@ -52,6 +60,7 @@ class SelectionChoice(StrEnum):
 
 
 SandboxOption = Annotated[SandboxChoice, typer.Option(help="Where student code runs.")]
+WallOption = Annotated[WallChoice, typer.Option("--sandbox", help="Where student code runs.")]
 RuntimeOption = Annotated[
     str | None, typer.Option(metavar="NAME", help="A runtime of the Docker engine, such as runsc.")
 ]

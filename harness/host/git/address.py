@@ -21,6 +21,7 @@ _SSH = re.compile(rf"ssh://(?:[A-Za-z0-9_][A-Za-z0-9._-]*@)?{_HOST}/.+")
 _SCP = re.compile(r"([A-Za-z0-9_][A-Za-z0-9._-]*)@([A-Za-z0-9][A-Za-z0-9.-]*):([^/-].*)")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:(?://|:)")
 _FILE = "file://"
+_PASSWORD = re.compile(r"(?<=//)[^/@]*:[^/@]*(?=@)")
 # What git allows in the name of a branch (git-check-ref-format), and nothing that looks like an option.
 _BRANCH = re.compile(r"(?![-./])(?!.*(?:\.\.|//|@\{|/\.|\.lock(?:/|$)))[^\x00-\x20\x7f~^:?*\[\\]+(?<![./])")
 
@@ -99,4 +100,4 @@ def _url(place: str, home: Path, written: str) -> tuple[str, str]:
 
 
 def _wrong(written: str, why: str) -> UsageError:
-    return UsageError(f"{quoted(written)}: {why}", FORMS)
+    return UsageError(f"{quoted(_PASSWORD.sub('...', written))}: {why}", FORMS)
