@@ -179,6 +179,19 @@ def test_a_dead_link_of_the_handout_is_told(planted: Planted) -> None:
     assert kit.files["assignments/planted/figures/loss.svg"] == b"<svg/>"
 
 
+def test_what_a_newer_kit_installs_has_another_mark(
+    planted: Planted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Unpacked over an older kit, a newer one is installed, although its version may be the same."""
+    assignment = load_assignment(planted.assignment.folder)
+    name, packed = harness_wheel()
+    older, same = (make_kit(assignment, [], print).files["Makefile"] for _ in range(2))
+    monkeypatch.setattr("harness.host.release.kit.harness_wheel", lambda: (name, packed + b"newer"))
+    newer = make_kit(assignment, [], print).files["Makefile"]
+
+    assert older == same != newer
+
+
 @pytest.mark.parametrize("path", ["../../reference/planted/answers.csv", "link.csv", "nowhere.csv"])
 def test_nothing_from_elsewhere_gets_in(path: str, planted: Planted) -> None:
     """A path or a link that leads out of the assignment's folder is refused, and so is one to nothing."""

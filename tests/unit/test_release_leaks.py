@@ -10,7 +10,6 @@ import io
 import json
 import pickle
 import struct
-import tarfile
 import zipfile
 import zlib
 from pathlib import Path
@@ -22,9 +21,11 @@ import pytest
 from harness.host.assignment import find_assignment, load_assignment, reference_folder
 from harness.host.data import load_data
 from harness.host.errors import UsageError
+from harness.host.release.budget import Budget, UnreadableError
 from harness.host.release.hidden import read_hidden
-from harness.host.release.leaks import Leak, find_leaks
-from harness.host.release.unpacking import Budget, UnreadableError, parts_of
+from harness.host.release.leaks import find_leaks
+from harness.host.release.unpacking import parts_of
+from tests.packed import array, chunk, leaks_of, lines, picture, tarred, zipped
 from tests.planted import KEY, TESTED, Planted, plant
 
 if TYPE_CHECKING:
@@ -50,51 +51,9 @@ def classes(tmp_path_factory: pytest.TempPathFactory) -> Planted:
     return plant(tmp_path_factory.mktemp("classes"), "classification")
 
 
-def leaks_of(planted: Planted, **more: bytes) -> list[Leak]:
-    """What is found in the assignment with more files in it; an underscore in a name stands for a dot."""
-    files = planted.files | {name.replace("_", "."): content for name, content in more.items()}
-    return find_leaks(files, "data/test.csv", planted.data, planted.hidden)
-
-
-def lines(*columns: Any, header: str = "") -> bytes:
-    """A CSV of columns."""
-    rows = [",".join(map(str, row)) for row in zip(*columns, strict=True)]
-    return "\n".join([header, *rows] if header else rows).encode() + b"\n"
-
-
 def numbers(planted: Planted) -> NDArray[np.float64]:
     """The answers, shuffled."""
     return CHANCE.permutation(planted.answers)
-
-
-def zipped(content: bytes, name: str = "notes.csv") -> bytes:
-    """A .zip of one file."""
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr(name, content)
-    return packed.getvalue()
-
-
-def tarred(content: bytes) -> bytes:
-    """A .tar.gz of one file."""
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
-        member = tarfile.TarInfo("notes.csv")
-        member.size = len(content)
-        archive.addfile(member, io.BytesIO(content))
-    return packed.getvalue()
-
-
-def chunk(kind: bytes, content: bytes) -> bytes:
-    """A chunk of a PNG."""
-    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
-
-
-def picture(*chunks: bytes, pixels: bytes = b"\0\x80" * 64) -> bytes:
-    """A grey PNG of one column, with more chunks."""
-    head = struct.pack(">IIBBBBB", 1, len(pixels) // 2, 8, 0, 0, 0, 0)
-    body = [chunk(b"IHDR", head), *chunks, chunk(b"IDAT", zlib.compress(pixels)), chunk(b"IEND", b"")]
-    return b"\x89PNG\r\n\x1a\n" + b"".join(body)
 
 
 def jpeg_with(text: bytes) -> bytes:
@@ -103,13 +62,6 @@ def jpeg_with(text: bytes) -> bytes:
         b"Exif\0\0II*\0\x08\0\0\0\x01\0\x86\x92\x02\0" + struct.pack("<II", len(text), 26) + b"\0" * 4 + text
     )
     return b"\xff\xd8\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + b"\xff\xd9"
-
-
-def array(values: NDArray[np.float64], dtype: str = "float64") -> bytes:
-    """A .npy."""
-    file = io.BytesIO()
-    np.save(file, values.astype(dtype))
-    return file.getvalue()
 
 
 def notebook(output: str) -> bytes:

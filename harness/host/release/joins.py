@@ -1,4 +1,8 @@
-"""Finds hidden values that stand beside their ids: in a table, in any text, and in the names of files."""
+"""Finds hidden values that stand beside their ids: in a table, in any text, and in the names of files.
+
+Ids alone may tell as much: those of one class or of the public rows, or all of them in the answers' order. In
+a table without ids, rows are known by their features (`rows`).
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from harness.host.association import BEYOND_CHANCE, determines, facets, strongest
+from harness.host.release.rows import NOBODY, Rows
 from harness.host.release.spelling import number_of, pieces_of, plain
 
 if TYPE_CHECKING:
@@ -16,6 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from harness.host.data import Data
     from harness.host.release.hidden import Hidden, Secret
     from harness.host.release.tables import Column, Table
 
@@ -23,7 +29,6 @@ FEWEST = 4  # rows that name an id
 ENOUGH = 12  # rows for a comparison of more than single values
 FARTHEST = 3  # words from the id
 RARE = math.log(1e12)
-NOBODY = -1
 _WORDS = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+-]*|-?\.?\d[A-Za-z0-9.+-]*")
 
 
@@ -31,11 +36,13 @@ class Joins:
     """Knows the ids of the test rows by every way to write them.
 
     Args:
-        hidden: of the assignment.
+        data: the assignment's rows.
+        hidden: what must not be told of them.
     """
 
-    def __init__(self, hidden: Hidden) -> None:
+    def __init__(self, data: Data, hidden: Hidden) -> None:
         self._hidden = hidden
+        self._rows = Rows(data)
         self._by_text = {plain(identity): place for place, identity in enumerate(hidden.ids.tolist())}
         numbers = [number_of(identity) for identity in hidden.ids.tolist()]
         whole = len({number for number in numbers if math.isfinite(number)}) == len(numbers)
@@ -50,10 +57,22 @@ class Joins:
             met = int((places != NOBODY).sum())
             if len(rows) < max(FEWEST, len(places) // 20, met // 2):
                 continue  # a column of measurements meets an id here and there, or the same ones often
-            for column in table.columns:
-                told = None if column is key else self._told(places[rows], column.values[rows])
-                if told:
-                    return f"{told}, in the column {column.name!r} beside the ids in {key.name!r}"
+            if listed := self._listed(places):
+                return f"{listed}, in the column {key.name!r}"
+            others = (column for column in table.columns if column is not key)
+            if beside := self._beside(places, rows, others):
+                return f"{beside} beside the ids in {key.name!r}"
+        places = self._rows.places_in(table)
+        beside = self._beside(places, np.flatnonzero(places != NOBODY), table.columns)
+        return f"{beside} beside the features of the test rows" if beside else None
+
+    def _beside(
+        self, places: NDArray[np.int64], rows: NDArray[np.int64], columns: Iterable[Column]
+    ) -> str | None:
+        """What columns (N,) tell in some rows of a table whose rows are those at `places` (N,)."""
+        for column in columns if len(rows) else ():
+            if told := self._told(places[rows], column.values[rows]):
+                return f"{told}, in the column {column.name!r}"
         return None
 
     def in_text(self, text: str) -> str | None:
@@ -80,6 +99,8 @@ class Joins:
         values = np.array([_number(word) for word in words], dtype=np.float64)
         named = np.array([self._place(word) for word in words], dtype=np.int64)
         at = np.flatnonzero(named != NOBODY)
+        if listed := self._listed(named):
+            return listed
         for distance in (*range(1, FARTHEST + 1), *range(-FARTHEST, 0)):
             beside = at + distance
             inside = (beside >= 0) & (beside < len(words))
@@ -89,6 +110,22 @@ class Joins:
             told = self._told(pairs[0].astype(np.int64), pairs[1])
             if told:
                 return f"{told}, beside the ids"
+        return None
+
+    def _listed(self, places: NDArray[np.int64]) -> str | None:
+        """What ids tell by being named, or by the order in which they are, at `places` (N,) or nowhere."""
+        known = places[places != NOBODY]
+        known = known[np.sort(np.unique(known, return_index=True)[1])]
+        if len(known) < ENOUGH:
+            return None
+        named = np.isin(np.arange(len(self._hidden.ids)), known)
+        for secret in self._hidden.secrets:
+            if strongest(named, secret.facets) > BEYOND_CHANCE:
+                return f"{secret.name}: it goes with them which ids are named"
+            own = secret.values[known]
+            alike = strongest(own[:-1], facets(own[1:], named=secret.named), named=secret.named)
+            if max(alike, strongest(np.arange(len(own)), facets(own, named=secret.named))) > BEYOND_CHANCE:
+                return f"{secret.name}: it goes with them in which order ids are named"
         return None
 
     def _told(self, places: NDArray[np.int64], values: NDArray[np.float64]) -> str | None:

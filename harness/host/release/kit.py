@@ -9,6 +9,7 @@ assignments/ID/                    the handout, data without answers, the starte
 from __future__ import annotations
 
 import ast
+import hashlib
 import re
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -64,10 +65,11 @@ def make_kit(assignment: Assignment, also: Sequence[str], note: Callable[[str], 
     starter = load_starter(assignment)
     home = f"assignments/{assignment.id}"
     wheel, packed = harness_wheel()
+    versions = constraints().encode()
     files = {
-        **_own(assignment, wheel),
+        **_own(assignment, wheel, hashlib.sha256(packed + versions).hexdigest()),
         f"packages/{wheel}": packed,
-        "constraints.txt": constraints().encode(),
+        "constraints.txt": versions,
         "submission.ipynb": starter_notebook(assignment.title, starter),
         **{f"submission/{path}": content for path, content in starter.files.items()},
         **{f"{home}/{STARTER}/{path}": content for path, content in starter.files.items()},
@@ -79,9 +81,13 @@ def make_kit(assignment: Assignment, also: Sequence[str], note: Callable[[str], 
     return Kit(f"{assignment.id}-kit", dict(sorted(files.items())), f"{home}/{assignment.data.test}")
 
 
-def _own(assignment: Assignment, wheel: str) -> dict[str, bytes]:
-    """What is the same in every kit but for a few words."""
-    words = {"@TITLE@": assignment.title, "@ID@": assignment.id, "@WHEEL@": wheel}
+def _own(assignment: Assignment, wheel: str, digest: str) -> dict[str, bytes]:
+    """What is the same in every kit but for a few words.
+
+    The digest is of what the kit installs, so that a newer kit unpacked over an older one installs anew: the
+    times of files in an archive say nothing.
+    """
+    words = {"@TITLE@": assignment.title, "@ID@": assignment.id, "@WHEEL@": wheel, "@DIGEST@": digest[:12]}
     files = {".gitignore": IGNORED.encode()}
     for name in ("README.md", "Makefile"):
         text = (TEMPLATES / f"{name}.tmpl").read_text(encoding="utf-8")

@@ -262,9 +262,12 @@ def _too_much_alike(values: Floats, answers: Floats) -> bool:
         return False
     if _distance(np.linspace(0, 1, len(ours)), np.sort(answers)) <= ALIKE:
         return False  # answers at even steps: so is any row of numbers
-    return any(
-        _distance(side, theirs) <= ALIKE for theirs in _transformed(answers) for side in (ours, -ours[::-1])
-    )
+    with np.errstate(all="ignore"):  # the largest numbers that there are can have no distance
+        return any(
+            _distance(side, theirs) <= ALIKE
+            for theirs in _transformed(answers)
+            for side in (ours, -ours[::-1])
+        )
 
 
 def _transformed(answers: Floats) -> Iterator[Floats]:

@@ -22,8 +22,13 @@ if TYPE_CHECKING:
 
 FEWEST = 8  # rows or numbers: fewer are prose
 FEW_ROWS = 64  # a table of fewer may have its columns written as rows
-DELIMITERS = (",", "\t", ";", "|", " ")
+DELIMITERS = ("\t", ";", "|", ",", " ")
+MOST_WORDS = 40  # different ones in a list of words that may name groups
+DEALT = (1, 2, 3)  # how many values of each row follow upon each other in a list
 _SAMPLE = 20
+_DIGITS = re.compile(r"(?<![\dA-Za-z])\d{64,}(?![\dA-Za-z])")
+_QUOTED = re.compile(r"(?:([\"'])[^\"'\n]{1,40}\1[\s,;]+){7,}([\"'])[^\"'\n]{1,40}\2")
+_IN_QUOTES = re.compile(r"[\"']([^\"'\n]{1,40})[\"']")
 _RUN = re.compile(r"(?:[-+.\deE]{1,40}[\s,;\[\](){}]+){7,}[-+.\deE]{1,40}")
 
 
@@ -57,11 +62,12 @@ class Table:
 def tables_in(text: str) -> Iterator[Table]:
     """Every table of at least `FEWEST` rows that a text is or has in it; what is in none, comes as a list.
 
-    A list is a table of one column: an array of JSON or Python, a row of numbers, or one number a line.
+    A list is a table of one column: an array of JSON or Python, a row of numbers, or one number a line. It
+    comes as a table of two and of three columns as well, since rows may have been written one behind another.
     """
     lines = [line for line in text.splitlines() if line.strip()]
     if (parsed := _parsed(text, lines)) is not None:
-        yield from _of_json(parsed)
+        yield from tables_of(parsed)
     elif len(lines) >= FEWEST and (whole := _delimited(lines)) is not None:
         yield whole
         if whole.rows <= FEW_ROWS:
@@ -69,6 +75,8 @@ def tables_in(text: str) -> Iterator[Table]:
     else:
         yield from _alike(lines)
         yield from _lists(text)
+        yield from _dealt("numbers", values_of(numbers_in(text)))
+        yield from _words([line.strip() for line in lines])
 
 
 def _delimited(lines: Sequence[str]) -> Table | None:
@@ -77,7 +85,8 @@ def _delimited(lines: Sequence[str]) -> Table | None:
     for delimiter in DELIMITERS:
         counts = {line.count(delimiter) for line in sample}
         if len(counts) == 1 and counts != {0}:
-            return _numeric(lines, delimiter) or _mixed(lines, delimiter)
+            with_points = lines if delimiter == "," else [line.replace(",", ".") for line in lines]
+            return _numeric(with_points, delimiter) or _mixed(lines, delimiter)
     return None
 
 
@@ -140,14 +149,15 @@ def _parsed(text: str, lines: Sequence[str]) -> Any:  # noqa: ANN401  what JSON 
     return None
 
 
-def _of_json(value: Any) -> Iterator[Table]:  # noqa: ANN401  what JSON has
+def tables_of(value: Any) -> Iterator[Table]:  # noqa: ANN401  what JSON has
+    """The tables and lists in a value of JSON, to any depth."""
     if isinstance(value, dict):
         scalars = {key: each for key, each in value.items() if _is_scalar(each)}
         if len(scalars) >= FEWEST:
             yield from _made(["key", "value"], [list(scalars), list(scalars.values())])
         yield from _of_records([value])
         for each in value.values():
-            yield from _of_json(each)
+            yield from tables_of(each)
     elif isinstance(value, list) and len(value) >= FEWEST:
         if all(_is_scalar(each) for each in value):
             yield from _made(["list"], [value])
@@ -161,7 +171,7 @@ def _of_json(value: Any) -> Iterator[Table]:  # noqa: ANN401  what JSON has
             )
     if isinstance(value, list):
         for each in value:
-            yield from _of_json(each)
+            yield from tables_of(each)
 
 
 def _of_records(values: list[dict[str, Any]]) -> Iterator[Table]:
@@ -194,13 +204,35 @@ def _alike(lines: Sequence[str]) -> Iterator[Table]:
     for count, group in itertools.groupby(numbers, key=len):
         rows = list(group)
         if count and len(rows) >= FEWEST:
-            values = values_of([cell for row in rows for cell in row]).reshape(len(rows), count)
-            yield Table(tuple(Column(str(place + 1), values[:, place]) for place in range(count)))
+            yield table_of(values_of([cell for row in rows for cell in row]).reshape(len(rows), count))
+
+
+def table_of(values: NDArray[Any]) -> Table:
+    """An array (N, K) as a table of numbered columns."""
+    return Table(tuple(Column(str(place + 1), values[:, place]) for place in range(values.shape[1])))
 
 
 def _lists(text: str) -> Iterator[Table]:
-    """Numbers with nothing but commas, brackets and blanks between them."""
+    """Numbers with commas, brackets and blanks between them alone, digits with nothing, words in quotes."""
     for match in _RUN.finditer(text):
-        numbers = numbers_in(match[0])
-        if len(numbers) >= FEWEST:
-            yield Table((Column("list", values_of(numbers)),))
+        yield from _dealt("list", values_of(numbers_in(match[0])))
+    for match in _DIGITS.finditer(text):
+        yield Table((Column("digits", np.array(list(match[0]), dtype=np.float64)),))
+    for match in _QUOTED.finditer(text):
+        yield from _words(_IN_QUOTES.findall(match[0]))
+
+
+def _dealt(name: str, values: NDArray[np.float64]) -> Iterator[Table]:
+    """A list (N,), and what is in it if its values were dealt out to columns in turn."""
+    for columns in DEALT:
+        rows = len(values) // columns
+        if columns == 1 and rows >= FEWEST:
+            yield Table((Column(name, values),))
+        elif rows >= FEWEST:
+            yield table_of(values[: rows * columns].reshape(rows, columns))
+
+
+def _words(words: Sequence[str]) -> Iterator[Table]:
+    """A list of words that name groups."""
+    if len(words) >= FEWEST and 1 < len(set(words)) <= min(MOST_WORDS, len(words) // 2):
+        yield Table((_column("words", words),))

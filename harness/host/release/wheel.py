@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,11 +35,13 @@ HEADERS = (
 TAG = "py3-none-any"
 
 
+@cache
 def harness_wheel() -> tuple[str, bytes]:
     """The file name and the content of a wheel of this harness, the same bytes for the same code.
 
-    In it is the package alone, by the kinds of its files: no test, no benchmark, no assignment, and none of
-    the templates that new assignments are made from, whose solutions would be in it.
+    It is made once, so that all that one command writes has the same. In it is the package alone, by the
+    kinds of its files: no test, no benchmark, no assignment, and none of the templates that new assignments
+    are made from, whose solutions would be in it.
 
     Raises:
         MachineError: the harness is not installed, only lying there.
