@@ -16,8 +16,9 @@ from timings import Timing, race
 
 from harness.host.report.document import staff_document
 from harness.host.store.listing import current_runs
+from harness.host.store.place import place_of
 from harness.host.store.rows import read_report
-from harness.host.store.store import Store, place_of
+from harness.host.store.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -26,8 +26,10 @@ from harness.host.records import (
     Score,
 )
 from harness.host.reference import load_reference
+from harness.host.store.hand_ins import HandIn, microseconds
+from harness.host.store.place import place_of
 from harness.host.store.rows import private_row, run_row, score_row
-from harness.host.store.store import HandIn, Store, microseconds, place_of
+from harness.host.store.store import Store
 from harness.host.store.tables import PRIVATE_SCORES, RUNS, SCORES
 from harness.host.submission import load_submission
 from harness.protocol import Outcome, Phase

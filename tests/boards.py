@@ -10,7 +10,7 @@ from harness.host.assignment import load_assignment
 from harness.host.leaderboard.board import ROWS, Board, Wanted, make_board
 from harness.host.leaderboard.naming import with_names
 from harness.host.leaderboard.ranking import rank, with_baselines
-from harness.host.store.store import microseconds
+from harness.host.store.hand_ins import microseconds
 from tests.stored import NOON
 
 if TYPE_CHECKING:

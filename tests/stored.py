@@ -21,7 +21,9 @@ from harness.host.records import (
     Runtime,
     Score,
 )
-from harness.host.store.store import HandIn, Place, Store
+from harness.host.store.hand_ins import HandIn
+from harness.host.store.place import Place
+from harness.host.store.store import Store
 from harness.host.submission import submission_of
 from harness.protocol import Outcome, Phase
 

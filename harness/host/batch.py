@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from harness.host.assignment import Assignment
     from harness.host.handed_in import HandedIn
     from harness.host.session import Means
-    from harness.host.store.store import Graded, Place
+    from harness.host.store.hand_ins import Graded
+    from harness.host.store.place import Place
 
 TRIES = 2  # of a submission whose process is lost
 SECONDS_BETWEEN_LOOKS = 0.2

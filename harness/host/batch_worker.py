@@ -25,7 +25,8 @@ from harness.host.errors import HarnessError, InterruptedGradingError, StoreErro
 from harness.host.keeping import Basis, basis_of, keep
 from harness.host.machine import Machine
 from harness.host.session import Means, grade_submission
-from harness.host.store.store import Place, Store
+from harness.host.store.place import Place
+from harness.host.store.store import Store
 
 if TYPE_CHECKING:
     from types import FrameType

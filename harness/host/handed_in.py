@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from harness.host.errors import UsageError
 from harness.host.intake import IGNORED, ignored
 from harness.host.roster import read_roster
-from harness.host.store.store import microseconds, moment
+from harness.host.store.hand_ins import microseconds, moment
 from harness.host.submission import ENDINGS
 
 if TYPE_CHECKING:

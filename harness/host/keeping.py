@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from harness.host.errors import InvalidSubmissionError, UsageError
 from harness.host.identity import run_digest, run_key, score_digest
-from harness.host.store.store import HandIn
+from harness.host.store.hand_ins import HandIn
 from harness.host.submission import load_submission
 
 if TYPE_CHECKING:

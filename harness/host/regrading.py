@@ -8,8 +8,8 @@ from harness.host.errors import StoreError, UsageError
 from harness.host.handed_in import HandedIn
 from harness.host.identity import harness_version, run_digest
 from harness.host.packing import unpack
+from harness.host.store.hand_ins import moment
 from harness.host.store.listing import current_runs
-from harness.host.store.store import moment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

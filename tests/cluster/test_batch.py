@@ -13,8 +13,9 @@ import pytest
 
 from harness.host.report.document import staff_document
 from harness.host.store.listing import current_runs, list_faults
+from harness.host.store.place import place_of
 from harness.host.store.rows import read_report
-from harness.host.store.store import Store, place_of
+from harness.host.store.store import Store
 from tests.cluster.conftest import SECONDS, cells_of, wait_for
 from tests.crowd import ASSIGNMENT, fill, make_course
 

@@ -16,8 +16,9 @@ import pytest
 from harness.host.report.document import staff_document
 from harness.host.sandbox.watch import descendants
 from harness.host.store.listing import current_runs, list_faults, list_runs
+from harness.host.store.place import place_of
 from harness.host.store.rows import read_report
-from harness.host.store.store import Store, place_of
+from harness.host.store.store import Store
 from tests.end_to_end.conftest import HARNESS, Graded
 
 if TYPE_CHECKING:

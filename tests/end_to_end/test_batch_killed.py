@@ -22,8 +22,9 @@ from harness.host.report.document import staff_document
 from harness.host.sandbox.watch import descendants
 from harness.host.session import Means, grade_submission
 from harness.host.store.listing import current_runs
+from harness.host.store.place import place_of
 from harness.host.store.rows import read_report
-from harness.host.store.store import Store, place_of
+from harness.host.store.store import Store
 from tests.crowd import ASSIGNMENT, fill, make_course
 from tests.end_to_end.conftest import HARNESS
 

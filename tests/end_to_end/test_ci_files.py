@@ -15,7 +15,8 @@ import pytest
 
 from harness.host.release.wheel import constraints, harness_wheel
 from harness.host.store.listing import list_runs
-from harness.host.store.store import Store, place_of
+from harness.host.store.place import place_of
+from harness.host.store.store import Store
 from tests.end_to_end.conftest import CONFIG, HARNESS, MODEL
 from tests.end_to_end.jobs import Job, python_for_jobs, read
 from tests.repositories import Repository

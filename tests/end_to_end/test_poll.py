@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from harness.host.store.hand_ins import moment
 from harness.host.store.listing import list_faults, list_runs
-from harness.host.store.store import Store, moment, place_of
+from harness.host.store.place import place_of
+from harness.host.store.store import Store
 from tests.end_to_end.conftest import CONFIG, HARNESS, MODEL
 from tests.repositories import FILE, LINK, SUBMODULE, TREE, Repository
 

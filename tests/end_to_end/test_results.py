@@ -16,7 +16,8 @@ from harness.host.assignment import load_assignment
 from harness.host.identity import run_digest
 from harness.host.report.text import is_hidden
 from harness.host.store.listing import list_runs
-from harness.host.store.store import Place, Store, place_of
+from harness.host.store.place import Place, place_of
+from harness.host.store.store import Store
 from harness.protocol import Outcome
 from tests.end_to_end.conftest import HARNESS
 from tests.stored import Made, later

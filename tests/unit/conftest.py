@@ -21,7 +21,7 @@ from harness.host.records import (
     Runtime,
     Score,
 )
-from harness.host.store.store import Place as StorePlace
+from harness.host.store.place import Place as StorePlace
 from harness.host.store.store import Store
 from harness.protocol import Outcome, Phase
 

@@ -14,8 +14,9 @@ from harness.host.assignment import load_assignment
 from harness.host.leaderboard.board import Wanted, make_board
 from harness.host.rescoring import Rescorer
 from harness.host.store.listing import current_runs
+from harness.host.store.place import place_of
 from harness.host.store.rows import read_report
-from harness.host.store.store import Store, place_of
+from harness.host.store.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

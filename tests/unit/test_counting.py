@@ -25,7 +25,7 @@ from tests.stored import NOON, Made, later, store_in
 
 if TYPE_CHECKING:
     from harness.host.assignment import Assignment
-    from harness.host.store.store import Place
+    from harness.host.store.place import Place
 
 DEADLINE = "2030-03-01T12:00:00Z"  # the noon of `stored`
 LATE = "[late]\npenalty_per_day = 0.1\nmax_days = 3"

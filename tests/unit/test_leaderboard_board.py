@@ -19,7 +19,7 @@ from tests.stored import NOON, Made, later, store_in
 
 if TYPE_CHECKING:
     from harness.host.assignment import Assignment
-    from harness.host.store.store import Place
+    from harness.host.store.place import Place
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from harness.host.assignment import Tier
 from harness.host.leaderboard.ranking import COLUMNS, SELECTIONS, history, rank, select, with_baselines
-from harness.host.store.store import microseconds
+from harness.host.store.hand_ins import microseconds
 from tests.boards import frame_of, run
 from tests.stored import NOON, later
 

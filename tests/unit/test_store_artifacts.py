@@ -18,7 +18,8 @@ import pytest
 from harness.host.errors import StoreError
 from harness.host.sandbox.owner import Owner
 from harness.host.store.artifacts import Artifacts
-from harness.host.store.store import Place, Store
+from harness.host.store.place import Place
+from harness.host.store.store import Store
 from tests.stored import Made
 
 if TYPE_CHECKING:

@@ -16,20 +16,24 @@ from sqlalchemy import delete, func, insert, select, text, update
 
 from harness.host.errors import StoreError, UsageError
 from harness.host.records import Baseline, Check, Interval
+from harness.host.store.hand_ins import microseconds
 from harness.host.store.listing import chosen_runs, current_runs, replacements
-from harness.host.store.store import Place, Store, microseconds
+from harness.host.store.store import Store
 from harness.host.store.tables import CHOICES, METADATA, PRIVATE_SCORES, RUNS, SCORES
 from tests.stored import NOON, Made, later
 
 if TYPE_CHECKING:
     from sqlalchemy import Executable, Table
 
+    from harness.host.store.place import Place
+
 AT_ONCE = 8
 ROOT = Path(__file__).parents[2]
 RECORD = """
 import sys
 from pathlib import Path
-from harness.host.store.store import Place, Store
+from harness.host.store.place import Place
+from harness.host.store.store import Store
 from tests.stored import Made
 store = Store(Place(sys.argv[1], Path(sys.argv[2])))
 print("ready", flush=True)

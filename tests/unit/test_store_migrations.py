@@ -14,7 +14,8 @@ from harness.host.attempts import Attempts
 from harness.host.errors import StoreError, UsageError
 from harness.host.store.database import Database
 from harness.host.store.migrations import migrate, only_add_to
-from harness.host.store.store import Place, Store
+from harness.host.store.place import Place
+from harness.host.store.store import Store
 from harness.host.store.tables import METADATA, RUNS
 from tests.stored import Made
 

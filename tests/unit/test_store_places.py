@@ -16,7 +16,8 @@ from sqlalchemy import make_url, text
 
 from harness.host.errors import HarnessError, StoreError, UsageError
 from harness.host.store.database import Database, url_of
-from harness.host.store.store import Place, Store, place_of
+from harness.host.store.place import Place, place_of
+from harness.host.store.store import Store
 from tests.stored import Made, store_in
 
 if TYPE_CHECKING:

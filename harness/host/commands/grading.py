@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from harness.host.grading import Graded
     from harness.host.handed_in import HandedIn
     from harness.host.records import Report
-    from harness.host.store.store import Place
+    from harness.host.store.place import Place
 
 
 class CiChoice(StrEnum):

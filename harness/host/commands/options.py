@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
     from harness.host.assignment import Assignment
     from harness.host.roster import Roster
-    from harness.host.store.store import Place, Store
+    from harness.host.store.place import Place
+    from harness.host.store.store import Store
 
 
 class SandboxChoice(StrEnum):
@@ -132,7 +133,7 @@ def the_place(store: str | None, artifacts: Path | None, assignment: Assignment 
         artifacts: likewise.
         assignment: of the course; None: the course is the folder above that has ``assignments/``.
     """
-    from harness.host.store.store import place_of  # noqa: PLC0415  not for --help
+    from harness.host.store.place import place_of  # noqa: PLC0415  not for --help
 
     here = Path.cwd()
     courses = [folder for folder in (here, *here.parents) if (folder / "assignments").is_dir()]

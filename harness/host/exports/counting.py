@@ -9,8 +9,8 @@ from sqlalchemy import select
 
 from harness.host.late import days_late, final_points
 from harness.host.roster import same
+from harness.host.store.hand_ins import moment
 from harness.host.store.listing import chosen_runs, is_current, is_newest_score, replacements
-from harness.host.store.store import moment
 from harness.host.store.tables import PRIVATE_SCORES, RUNS, SCORES
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from harness.host.leaderboard.naming import with_names
 from harness.host.leaderboard.ranking import history, rank, with_baselines
 from harness.host.leaderboard.runs import read_runs
 from harness.host.reference import load_reference
-from harness.host.store.store import microseconds
+from harness.host.store.hand_ins import microseconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 from sqlalchemy import func, select
 
+from harness.host.store.hand_ins import microseconds
 from harness.host.store.listing import chosen_runs, replacements
-from harness.host.store.store import microseconds
 from harness.host.store.tables import PRIVATE_SCORES, RUNS, SCORES
 from harness.protocol import Outcome
 

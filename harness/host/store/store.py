@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections import defaultdict
 from contextlib import suppress
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +19,8 @@ from harness.host.errors import UsageError
 from harness.host.identity import config_digest, harness_version
 from harness.host.packing import pack
 from harness.host.store.artifacts import Artifacts
-from harness.host.store.database import Database, url_of
+from harness.host.store.database import Database
+from harness.host.store.hand_ins import Graded, microseconds, moment
 from harness.host.store.listing import is_current
 from harness.host.store.migrations import migrate
 from harness.host.store.rows import (
@@ -35,61 +34,16 @@ from harness.host.store.rows import (
 from harness.host.store.tables import CHOICES, CURVES, FAULTS, PRIVATE_SCORES, RUNS, SCORES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
+    from datetime import datetime
 
     from sqlalchemy import Connection, RowMapping
 
     from harness.host.records import Report, Submission
+    from harness.host.store.hand_ins import HandIn
+    from harness.host.store.place import Place
 
-RESULTS = "results"  # under the course's root
-DATABASE = f"{RESULTS}/runs.sqlite"
-ARTIFACTS = "artifacts"
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SHORTEST_PREFIX = 4
-
-
-def microseconds(moment: datetime) -> int:
-    """A moment as the store has it: microseconds since 1970, exactly."""
-    return (moment - _EPOCH) // timedelta(microseconds=1)
-
-
-def moment(microseconds_: int) -> datetime:
-    """What `microseconds` was made from, in UTC."""
-    return _EPOCH + timedelta(microseconds=microseconds_)
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a store is.
-
-    Attributes:
-        url: of the database, with its password if it has one: not to be shown.
-        artifacts: the folder of what runs are made of.
-    """
-
-    url: str = field(repr=False)
-    artifacts: Path
-
-
-@dataclass(frozen=True, slots=True)
-class HandIn:
-    """Whose work a result is, and what work it was.
-
-    Attributes:
-        assignment: its id.
-        student: as the course names them.
-        submitted: when it was handed in, with a time zone.
-        key: `harness.host.identity.run_key`.
-        assignment_sha256: `harness.host.identity.run_digest`.
-        scored_by: `harness.host.identity.score_digest`.
-    """
-
-    assignment: str
-    student: str
-    submitted: datetime
-    key: str
-    assignment_sha256: str
-    scored_by: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,30 +67,6 @@ class Stored:
     def submitted(self) -> datetime:
         """When it was handed in."""
         return moment(self.row["submitted"])
-
-
-class Graded:
-    """What an assignment's students have results for.
-
-    A submission has its result if it is what the student had handed in last by its time, as far as the store
-    knows: who goes back to an earlier version hands it in once more, and a copy of the same files that is
-    dated later is nothing new.
-
-    Args:
-        rows: student, time in microseconds, key and id of each run that no later one replaces.
-    """
-
-    def __init__(self, rows: Iterable[tuple[str, int, str, str]]) -> None:
-        self._handed_in: defaultdict[str, list[tuple[int, str, str]]] = defaultdict(list)
-        for student, submitted, key, run in rows:
-            self._handed_in[student].append((submitted, key, run))
-
-    def run_of(self, student: str, key: str, submitted: datetime) -> str | None:
-        """The id of the run that is the result of a submission; None: it has none yet."""
-        until = microseconds(submitted)
-        before = [each for each in self._handed_in.get(storable(student), ()) if each[0] <= until]
-        last = max((when for when, _, _ in before), default=None)
-        return next((run for when, work, run in reversed(before) if (when, work) == (last, key)), None)
 
 
 class Store:
@@ -292,25 +222,6 @@ class Store:
         }
         config = config_digest(submission.config) if submission is not None else None
         return {**columns, "config_sha256": config}
-
-
-def place_of(named: str | None, artifacts: Path | None, root: Path) -> Place:
-    """Where the store is that a command works with.
-
-    Args:
-        named: the database's URL or path; None: ``results/runs.sqlite`` in `root`.
-        artifacts: their folder; None: beside the database if that is a file, else ``results/artifacts``.
-        root: the course's folder, which holds ``assignments/``.
-
-    Raises:
-        UsageError: the URL cannot be read.
-    """
-    url = url_of(named) if named else url_of(root / DATABASE)
-    home = root / RESULTS
-    if url.get_backend_name() == "sqlite":
-        file = Path(url.database or "").absolute()
-        url, home = url.set(database=str(file)), file.parent
-    return Place(url.render_as_string(hide_password=False), (artifacts or home / ARTIFACTS).absolute())
 
 
 def _add_score(connection: Connection, number: int, report: Report, scored_by: str) -> None:
