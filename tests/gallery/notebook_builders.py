@@ -159,6 +159,35 @@ def notebook_with_a_hostile_name(case: Path, target: Path, _: Mapping[str, bytes
     return _save(target, f"!echo {hostile}\n%{hostile}", model, CONFIG, name=hostile)
 
 
+def notebook_with_hidden_changes(case: Path, target: Path, _: Mapping[str, bytes]) -> Path:
+    """Ways around the rules, to change the model after its class: none of them is run, and each is told."""
+    changes = f"""\
+def weaken(model):
+    model.forward = lambda self, x: x
+    {TAKEN}
+weaken(MyModel)
+exec("raise SystemExit('CODE-THAT-WAS-TAKEN')")
+globals()['MyModel'] = exit
+for each in [MyModel]:
+    each.forward = exit
+get_ipython().run_cell('exit()')
+%time MyModel = exit
+"""
+    return _save(target, _model(case), CONFIG, changes)
+
+
+def notebook_with_a_model_under_main(case: Path, target: Path, _: Mapping[str, bytes]) -> Path:
+    """In a notebook it is always run; in the model.py that would be made of it, never."""
+    indented = _model(case).replace("\n", "\n    ")
+    return _save(target, CONFIG, f"if __name__ == '__main__':\n    {indented}")
+
+
+def notebook_with_a_config_in_a_block(case: Path, target: Path, _: Mapping[str, bytes]) -> Path:
+    """Which of two dictionaries counts is known only to who runs the code."""
+    indented = CONFIG.replace("\n", "\n    ")
+    return _save(target, _model(case), f"if input():\n    {indented}\nelse:\n    {indented}")
+
+
 NOTEBOOK_BUILDERS: Mapping[str, Builder] = {
     each.__name__: each
     for each in (
@@ -174,5 +203,8 @@ NOTEBOOK_BUILDERS: Mapping[str, Builder] = {
         notebook_of_huge_outputs,
         notebook_of_100000_cells,
         notebook_with_a_hostile_name,
+        notebook_with_hidden_changes,
+        notebook_with_a_model_under_main,
+        notebook_with_a_config_in_a_block,
     )
 }

@@ -108,6 +108,20 @@ def test_a_cell_that_is_timed_is_the_notebooks_own() -> None:
     assert left("%%time\n%%bash\nclass MyModel: pass") == ""
 
 
+def test_a_title_may_stand_before_the_magic_of_a_cell() -> None:
+    """Colab shows ``#@title`` as a heading, and looks for the magic below it."""
+    assert left("#@title Set-up\n\n%%bash\nls -la") == ""
+    assert left("#@title The model\n%%capture\nclass MyModel: pass") == "class MyModel:\n    pass"
+
+
+def test_a_statement_that_is_timed_binds_its_names() -> None:
+    """IPython runs what stands behind %time as if it stood there alone; what is no Python is a command."""
+    assert left("%time x = 1") == "x = 1"
+    assert left("if x:\n    %time y = f()") == "if x:\n    y = f()"
+    assert left("%time -r\n%time x = (\n%time") == "-r\npass\npass"
+    assert taken_out("%time x = 1") == [(1, "%time x = 1")]
+
+
 def test_a_cell_may_be_indented_as_a_whole() -> None:
     """IPython takes off what its first line begins with."""
     assert left("    x = 1\n    if x:\n        y = 2") == "x = 1\nif x:\n    y = 2"

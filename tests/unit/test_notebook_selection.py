@@ -230,6 +230,11 @@ def test_a_class_that_is_written_anew_counts_as_it_was_last() -> None:
         "@add_to(MyModel)\ndef forward(self, x): return x",
         "REGISTRY['x'] = 3",
         "REGISTRY.update(x=3)",
+        "@add_to(cls=MyModel)\ndef forward(self, x): return x",
+        "@REGISTRY.setdefault\ndef entry(): pass",
+        "@REGISTRY.register('x')\nclass Block: pass",
+        "def entry(x=REGISTRY.pop('x')): pass",
+        "A = {'model': MyModel}\nA['model'].scale = 3",
     ],
 )
 def test_what_is_added_to_a_class_or_table_in_a_later_cell_is_kept(addition: str) -> None:
@@ -255,6 +260,25 @@ def test_what_is_added_to_a_class_or_table_in_a_later_cell_is_kept(addition: str
             "for n in range(3):\n    SIZES.append(n)",
             "SIZES is as cell 2, line 1 has it: cell 4, line 1 changes it by a loop",
         ),
+        (
+            "if __name__ == '__main__':\n    SIZES = [2]",
+            "SIZES is as cell 2, line 1 has it: cell 4, line 1 changes it by an if that asks for __name__",
+        ),
+        (
+            "for each in [SIZES]:\n    each.append(2)",
+            "SIZES is as cell 2, line 1 has it: cell 4, line 1 changes it by a loop",
+        ),
+        (
+            "def fill(sizes): sizes.append(3)\nfill(SIZES)",
+            "SIZES is as cell 2, line 1 has it: cell 4, line 2 changes it by a call of fill",
+        ),
+        (
+            "%time SIZES = [2]",
+            "SIZES is as cell 2, line 1 has it: cell 4, line 1 changes it by %time SIZES",
+        ),
+        ("print(SIZES := [2])", "SIZES is as cell 2, line 1 has it: cell 4, line 1 changes it by a call"),
+        ("exec('SIZES = [2]')", "cell 4, line 1 may give any name another value by exec, which is left out"),
+        ("globals()['SIZES'] = [2]", "cell 4, line 1 may give any name another value by globals"),
         (
             "SIZES = list(open('x'))",
             "SIZES is as cell 2, line 1 has it: cell 4, line 1 changes it by a value that calls",

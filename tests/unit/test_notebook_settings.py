@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from typing import Any
 
@@ -190,6 +191,8 @@ def test_a_value_that_is_none_is_refused_and_never_run(value: str) -> None:
         ("config = {'epochs': 1, 'n_epochs': 2}", "config says epochs twice, here as n_epochs"),
         ("config = {'lr': 1, 'learning_rate': 2}", "config says lr twice, here as learning_rate"),
         ("config = {'optimizer': {'name': 'SGD', 'lr': 1}, 'lr': 2}", "config says lr twice, here as lr"),
+        ("if x:\n  config = {'epochs': 1}", "cell 2, line 1: config is made in a way that is not read"),
+        ("print(config := {'epochs': 1})", "cell 2, line 1: config is made in a way that is not read"),
         ("config = {'lr': 1, 'optim_hparas': {'lr': 2}}", "config says lr twice, here as optim_hparas"),
     ],
 )
@@ -209,6 +212,44 @@ def test_the_last_dictionary_counts_with_what_is_changed_later() -> None:
     assert found == {"epochs": 5, "batch_size": 8, "optimizer": SGD}
     assert "cell 4, line 1 changes config in a way that is not read" in told
     assert "cell 5, line 2 changes config in a way that is not read" in told
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "if epochs:\n    config = {'epochs': 9}",
+        "for lr in (1, 2):\n    config = {'lr': lr}",
+        "print(config := {'epochs': 9})",
+        "config, other = {'epochs': 9}, 1",
+        "config.update(epochs=9)",
+        "config |= {'epochs': 9}",
+        "del config['epochs']",
+        "cfg = config; cfg['epochs'] = 9",
+        "for each in [config]: each['epochs'] = 9",
+        "def change(it): it['epochs'] = 9\nchange(config)",
+        "def change(): config['epochs'] = 9\nchange()",
+        "def change():\n    global config\n    config = {'epochs': 9}",
+    ],
+)
+def test_a_change_of_the_dictionary_that_is_not_read_is_told(change: str) -> None:
+    """Whatever changes it, by another name, in a block or when it is called: the notes name the place."""
+    found, told = read("config = {'epochs': 1, 'optimizer': 'SGD'}", change)
+    assert found["epochs"] == 1
+    assert re.search(r"cell 3, line \d changes config (in a way|when it is called)", told)
+
+
+def test_the_dictionary_may_have_a_second_name() -> None:
+    """As in ``cfg = config = {...}``."""
+    assert config("cfg = config = {'epochs': 2, 'optimizer': 'SGD'}")["epochs"] == 2
+
+
+@pytest.mark.parametrize(
+    "change", ["def f():\n    global n\n    n = 9\nf()", "del n", "print(n := 9)", "n += 1", "n = !ls"]
+)
+def test_a_name_that_may_have_another_value_by_then_is_no_number(change: str) -> None:
+    """Its value is known after the last line that gives it one, and only if that spells it out."""
+    cells = (f"n = 3\n{change}", "config = {'epochs': n, 'optimizer': 'SGD'}")
+    assert "cell 3, line 1: epochs: n is no number" in refusal(*cells).message
 
 
 @pytest.mark.parametrize(

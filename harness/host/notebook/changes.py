@@ -6,12 +6,14 @@ import ast
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
 MAX_OBJECTS = 50  # that one name may stand for; beyond, they are not told apart
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+DEFINITIONS = (*FUNCTIONS, ast.ClassDef)
 TARGETS = (ast.Attribute, ast.Subscript)
 _LATER = (*FUNCTIONS, ast.Lambda)
+_BINDING = (ast.Assign, ast.AnnAssign, ast.For, ast.AsyncFor, ast.NamedExpr)
 _SURE = (
     ast.Assign,
     ast.AnnAssign,
@@ -44,13 +46,32 @@ Object = tuple[int, str]
 
 def changed_at_once(node: ast.stmt) -> Iterator[str]:
     """The names whose values a statement changes in place when it is run."""
+    parts: list[ast.AST] = [node]
+    if isinstance(node, DEFINITIONS):
+        yield from (name for decorator in node.decorator_list for name in _changed_by_decorator(decorator))
     if isinstance(node, FUNCTIONS):
-        # As in `@add_to_class(MyModel)`, which adds the function to the class.
-        for decorator in node.decorator_list:
-            if isinstance(decorator, ast.Call):
-                yield from (each.id for each in decorator.args if isinstance(each, ast.Name))
-        return
-    yield from (name for each in _walked(node, (), _LATER) if (name := changed_by(each)))
+        arguments = node.args
+        parts = [*node.decorator_list, *arguments.defaults, *(each for each in arguments.kw_defaults if each)]
+    yield from (name for part in parts for each in _walked(part, (), _LATER) if (name := changed_by(each)))
+
+
+def _changed_by_decorator(decorator: ast.expr) -> Iterator[str]:
+    """As ``@add_to_class(MyModel)`` adds a function to the class, and ``@MODELS.register`` one to a table."""
+    function = decorator
+    if isinstance(decorator, ast.Call):
+        function = decorator.func
+        given = (*decorator.args, *(keyword.value for keyword in decorator.keywords))
+        yield from (each.id for each in given if isinstance(each, ast.Name))
+    if isinstance(function, ast.Attribute) and (name := base_of(function)):
+        yield name
+
+
+def changed_as_arguments(node: ast.stmt, functions: Collection[str]) -> Iterator[str]:
+    """The names that a statement gives, when it is run, to functions that change their arguments."""
+    for call in _walked(node, (ast.Call,), _LATER) if functions else ():
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in functions:
+            given = (*call.args, *(keyword.value for keyword in call.keywords))
+            yield from (each.id for each in given if isinstance(each, ast.Name))
 
 
 def changed_later(node: ast.stmt) -> Iterator[str]:
@@ -58,6 +79,14 @@ def changed_later(node: ast.stmt) -> Iterator[str]:
     for function in ast.walk(node):
         if isinstance(function, _LATER):
             yield from (name for each in ast.walk(function) if (name := changed_by(each)))
+
+
+def changes_arguments(node: ast.stmt, changed: frozenset[str]) -> bool:
+    """Whether a statement defines a function with an argument that is among the names `changed` in it."""
+    if not isinstance(node, (*FUNCTIONS, ast.Assign)):
+        return False
+    arguments = {each.arg for each in ast.walk(node) if isinstance(each, ast.arg)}
+    return not arguments.isdisjoint(changed - {"self"})
 
 
 def changed_by(node: ast.AST) -> str:
@@ -119,7 +148,7 @@ class Objects:
         """
         self._statements += 1
         given: dict[str, frozenset[Object]] = {}
-        for each in _walked(node, (ast.Assign, ast.AnnAssign), (*_LATER, ast.ClassDef)):
+        for each in _walked(node, _BINDING, (*_LATER, ast.ClassDef)):
             for names, sources in _same(each):
                 objects = self.of(sources) or frozenset({(self._statements, names[0])})
                 given |= {name: objects | given.get(name, frozenset()) for name in names}
@@ -136,10 +165,16 @@ class Objects:
 def _same(node: ast.AST) -> Iterator[tuple[list[str], list[str]]]:
     """Groups of names that an assignment gives one object, each with the names that this may have had."""
     pairs: list[tuple[list[ast.expr], ast.expr]] = []
-    if isinstance(node, ast.AnnAssign) and node.value is not None:
-        pairs.append(([node.target], node.value))
-    elif isinstance(node, ast.Assign):
-        pairs.append((node.targets, node.value))
+    match node:
+        case ast.Assign(targets=targets, value=value):
+            pairs.append((targets, value))
+        case (
+            ast.AnnAssign(target=target, value=ast.expr() as value)
+            | ast.NamedExpr(target=target, value=value)
+            | ast.For(target=target, iter=value)
+            | ast.AsyncFor(target=target, iter=value)
+        ):
+            pairs.append(([target], value))
     while pairs:
         targets, value = pairs.pop()
         if names := [target.id for target in targets if isinstance(target, ast.Name)]:
@@ -153,6 +188,11 @@ def _identities(value: ast.expr) -> Iterator[str]:
     match value:
         case ast.Name(id=name):
             yield name
+        case ast.List(elts=parts) | ast.Tuple(elts=parts) | ast.Set(elts=parts) | ast.Dict(values=parts):
+            for each in parts:  # what is taken out of them later may be one of these
+                yield from _identities(each)
+        case ast.Subscript(value=inner) | ast.Starred(value=inner):
+            yield from _identities(inner)
         case ast.IfExp(body=body, orelse=other):
             yield from _identities(body)
             yield from _identities(other)

@@ -71,10 +71,12 @@ class Names:
 
     Attributes:
         objects: what they stand for.
+        changing: those of functions that change what they are given.
     """
 
     def __init__(self) -> None:
         self.objects = Objects()
+        self.changing: set[str] = set()
         self._imported: dict[str, str] = {}
         self._defined: set[str] = set()
 
@@ -104,6 +106,7 @@ class Names:
         for name in names:
             self._imported.pop(name, None)
             self._defined.discard(name)
+            self.changing.discard(name)
 
     def is_imported(self, name: str) -> bool:
         """Whether `name` is somebody else's module, class or function."""
@@ -141,6 +144,8 @@ def why_not(value: ast.expr, names: Names) -> str:
             continue  # what is in it happens later
         if isinstance(node, _WAITS):
             return "is worked out step by step"
+        if isinstance(node, ast.Name) and node.id == "__name__":
+            return "asks for __name__"  # which is another one in model.py
         if isinstance(node, ast.Call) and not names.may_call(node.func):
             return f"calls {called(node.func)}"
         waiting.extend(ast.iter_child_nodes(node))
@@ -150,9 +155,13 @@ def why_not(value: ast.expr, names: Names) -> str:
 def called(function: ast.expr) -> str:
     """The name of what is called, to be shown."""
     parts: list[str] = []
-    while isinstance(function, ast.Attribute):
-        parts.append(function.attr)
-        function = function.value
+    while isinstance(function, ast.Attribute | ast.Call):
+        if isinstance(function, ast.Call):
+            parts.append("()")
+            function = function.func
+        else:
+            parts.append(f".{function.attr}")
+            function = function.value
     first = function.id if isinstance(function, ast.Name) else "..."
-    name = ".".join((first, *reversed(parts)))
+    name = "".join((first, *reversed(parts)))
     return name if len(name) <= LONGEST else f"{name[:LONGEST]}..."

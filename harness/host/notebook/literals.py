@@ -108,7 +108,8 @@ class Constants(dict[str, Value]):
                 value = value_of(node.value, self)
         is_plain = isinstance(value, int | float) or (isinstance(value, str) and len(value) <= MAX_KNOWN_TEXT)
         targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
-        for name in binds:
+        deleted = node.targets if isinstance(node, ast.Delete) else []
+        for name in (*binds, *(each.id for each in deleted if isinstance(each, ast.Name))):
             self.pop(name, None)
         if is_plain:
             self.update((target.id, value) for target in targets if isinstance(target, ast.Name))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import re
 import warnings
+from contextlib import suppress
 from dataclasses import dataclass
 
 RUN_THEIR_CELL = frozenset({"%%time", "%%capture", "%%prun"})  # here, so what it defines is the notebook's
@@ -17,6 +18,7 @@ LONGEST = 40
 STAND_IN = "get_ipython()"  # what IPython itself puts in the place of a command whose result is kept
 
 _COMMAND = re.compile(r"[^\S\n]*(?:[%!?]|[,;/](?=\w))")
+_TIMED = re.compile(r"[^\S\n]*%time[^\S\n]+(?P<code>\S.*)")
 _ASSIGNED = re.compile(r"([^\S\n]*[^\W\d][\w.\[\]*, ]*=)\s*(?=[%!])")
 _PIECE = re.compile(
     r"(?P<comment>\#.*)"
@@ -95,7 +97,7 @@ def _unindented(lines: list[str]) -> list[str]:
 def _skip_cell_magics(lines: list[str], magics: list[Magic]) -> int | None:
     """Take out the magics that a cell begins with; where its own code begins, or None where it has none."""
     for number, line in enumerate(lines):
-        if not line.strip():
+        if not line.strip() or line.startswith("#"):  # such as Colab's #@title
             continue
         if not line.startswith("%%"):
             return number
@@ -129,6 +131,10 @@ def _take_out(lines: list[str], start: int, magics: list[Magic]) -> None:
 
 
 def _stand_in(line: str) -> str | None:
+    if timed := _TIMED.match(line):
+        with suppress(SyntaxError, RecursionError, MemoryError):
+            _tree(timed["code"])
+            return _indentation(line) + timed["code"]
     if _COMMAND.match(line):
         return _indentation(line) + "pass"
     if assigned := _ASSIGNED.match(line):

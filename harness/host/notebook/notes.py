@@ -10,7 +10,7 @@ from harness.host.notebook.selection import MODEL_CLASS
 from harness.host.notebook.settings import NAME as CONFIG
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from harness.host.notebook.cells import Contents
     from harness.host.notebook.magics import Magic
@@ -52,6 +52,7 @@ def notes_of(
     used = kept.keys() | ({settings.cell} if settings else set())
     notes = [f"{contents.name}: {len(used)} of {len(contents.cells)} cells with code are used"]
     notes += [_warning(unmet) for unmet in selection.unmet]
+    notes += [warning for each in statements if id(each) not in chosen for warning in _any_name(each)]
     for cell in contents.cells:
         config = settings if settings is not None and settings.cell == cell.number else None
         parts = [f"kept {_listed(kept[cell.number])}"] if kept[cell.number] else []
@@ -68,6 +69,15 @@ def notes_of(
     if len(notes) > MAX_NOTES:
         notes[MAX_NOTES - 1 :] = [f"and {len(notes) - MAX_NOTES + 1} more lines like these"]
     return tuple(notes)
+
+
+def _any_name(statement: Statement) -> Iterator[str]:
+    """What is said of a statement left out that may bind names which it does not tell."""
+    for each in ast.walk(statement.node):
+        match each:
+            case ast.Call(func=ast.Name(id=("exec" | "globals" | "locals") as function)):
+                yield f"{statement.where} may give any name another value by {function}, which is left out"
+                return
 
 
 def _reasons(statements: Sequence[Statement], magics: Sequence[Magic]) -> str:

@@ -32,6 +32,8 @@ FUTURE = "__future__"
 # It keeps whatever a student writes away from the first two lines, where Python looks for an encoding.
 HEADER = ("# What MyModel needs of a notebook, by the numbers of its cells.", "")
 CORRECT_IT = "correct that line, or make the cell a text cell"
+DEFINE_ABOVE = "define what it is made of in a cell above it, by code that only defines"
+TAKE_IT_OUT = "take it out of that block, so that it begins at the left edge of its cell"
 CALCULATE_IT = f"write its value as a number or text, or work it out inside {MODEL_CLASS}"
 
 
@@ -145,9 +147,8 @@ def _check(name: str, selection: Selection, statements: Sequence[Statement]) -> 
     """
     for lost in selection.lost:
         if lost.left_out is not None:
-            refuse(
-                name, lost.left_out.cell, lost.left_out.line, f"{lost.name} is made {lost.how}", CALCULATE_IT
-            )
+            left_out = lost.left_out
+            refuse(name, left_out.cell, left_out.line, f"{lost.name} is made {lost.how}", _way_out(left_out))
     if MODEL_CLASS not in selection.found:
         _refuse_without_model(name, statements)
     for statement in selection.kept:
@@ -155,6 +156,12 @@ def _check(name: str, selection: Selection, statements: Sequence[Statement]) -> 
             text = quoted(statement.magic.text)
             reason = f"{text} stands inside a definition, where no magic and no command can run"
             refuse(name, statement.cell, statement.magic.line, reason, "take it out of there")
+
+
+def _way_out(lost: Statement) -> str:
+    if lost.is_definition:
+        return DEFINE_ABOVE
+    return CALCULATE_IT if isinstance(lost.node, (ast.Assign, ast.AnnAssign, ast.AugAssign)) else TAKE_IT_OUT
 
 
 def _refuse_without_model(name: str, statements: Sequence[Statement]) -> NoReturn:

@@ -56,6 +56,7 @@ def look_up(node: ast.stmt, text: str, line: int, *, annotations_later: bool) ->
     }
     if before:
         bound.discard("annotations")
+    bound |= _bound_in_comprehensions(table)
     needs = _needs(table)
     # What the table does not tell: `x += 1` needs an x, and neither `del x` nor `x: int` gives one.
     match node:
@@ -64,6 +65,21 @@ def look_up(node: ast.stmt, text: str, line: int, *, annotations_later: bool) ->
         case ast.Delete() | ast.AnnAssign(value=None):
             bound = set()
     return frozenset(bound), needs
+
+
+def _bound_in_comprehensions(table: symtable.SymbolTable) -> set[str]:
+    """The names that ``:=`` gives values inside of comprehensions that are run at once."""
+    found, waiting = set[str](), [table]
+    while waiting:
+        for inner in waiting.pop().get_children():
+            if inner.get_type() == "function" and inner.get_name() in _RUN_AT_ONCE:
+                waiting.append(inner)
+                found.update(
+                    each.get_name()
+                    for each in inner.get_symbols()
+                    if each.is_assigned() and each.is_declared_global()
+                )
+    return found
 
 
 def _needs(table: symtable.SymbolTable) -> Needs:

@@ -115,6 +115,8 @@ def read_settings(
     """
     last = max((place for place, each in enumerate(statements) if _assigned(each)), default=None)
     if last is None:
+        if other := next((each for each in statements if NAME in each.binds), None):
+            refuse(name, other.cell, other.line, f"{NAME} is made in a way that is not read", WRITE_ONE)
         raise InvalidSubmissionError(
             f"{name} has no {NAME} = {{...}}, and there is no config.toml", WRITE_ONE
         )
@@ -138,8 +140,8 @@ def read_settings(
 def _assigned(statement: Statement) -> ast.expr | None:
     """What a statement assigns to `NAME`."""
     match statement.node:
-        case ast.Assign(targets=[ast.Name(id=name)], value=value):
-            return value if name == NAME else None
+        case ast.Assign(targets=targets, value=value):
+            return value if any(isinstance(each, ast.Name) and each.id == NAME for each in targets) else None
         case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value):
             return value if name == NAME else None
     return None
@@ -151,20 +153,20 @@ def _entries(
     """The keys of the dictionary with what is changed in it later, and the names that have plain values."""
     entries: dict[str, Entry] = {}
     constants, remarks = Constants(), list[str]()
+    unsure = frozenset[str]().union(*(statement.changes_later for statement in statements))
     for place, statement in enumerate(statements):
-        if place == last:
-            pairs = _pairs(statement, name)
-        elif place > last and NAME in statement.changes:
+        pairs = _pairs(statement, name) if place == last else []
+        if place > last and (NAME in statement.binds or statement.changed & statements[last].objects[NAME]):
             pairs = _changed_pairs(statement)
             if not pairs:
-                remarks.append(
-                    f"cell {statement.cell}, line {statement.line} changes {NAME} in a way that is not read"
-                )
-        else:
-            pairs = []
+                remarks.append(f"{statement.where} changes {NAME} in a way that is not read")
+        if NAME in statement.changes_later:
+            remarks.append(f"{statement.where} changes {NAME} when it is called, which is not read")
         for key, node in pairs:
             entries[key] = _entry(key, node, constants, statement)
         constants.follow(statement.node, statement.binds)
+        for each in statement.binds & unsure:
+            constants.pop(each, None)
     return entries, constants, remarks
 
 

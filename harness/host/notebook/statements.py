@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.host.notebook.changes import (
-    FUNCTIONS,
+    DEFINITIONS,
     base_of,
+    changed_as_arguments,
     changed_at_once,
     changed_in_call,
     changed_later,
+    changes_arguments,
 )
 from harness.host.notebook.harmless import called, why_not
 from harness.host.notebook.scopes import look_up
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
     from harness.host.notebook.magics import Code, Magic
     from harness.host.notebook.scopes import Needs
 
-_DEFINITIONS = (*FUNCTIONS, ast.ClassDef)
 _IMPORTS = (ast.Import, ast.ImportFrom)
 _CONDITIONAL = (ast.If, ast.Try)
 _NAMES = {
@@ -87,7 +88,7 @@ class Statement:
     @property
     def is_definition(self) -> bool:
         """Whether it is a class or a function."""
-        return isinstance(self.node, _DEFINITIONS)
+        return isinstance(self.node, DEFINITIONS)
 
     @property
     def is_conditional(self) -> bool:
@@ -126,12 +127,17 @@ def statements_of(cell: int, code: Code, names: Names, *, annotations_later: boo
             binds, needs = look_up(part, text, line, annotations_later=annotations_later)
             why = _why_left_out(part, names)
             if magic is not None and (
-                isinstance(part, ast.Assign) or not (why or isinstance(part, _DEFINITIONS))
+                isinstance(part, ast.Assign) or not (why or isinstance(part, DEFINITIONS))
             ):
                 why = magic.text
-            changes = frozenset(name for name in changed_at_once(part) if not names.is_imported(name))
-            changed = names.objects.of(changes)
-            later = needs.sets | (needs.later & frozenset(changed_later(part)))
+            changes = frozenset(
+                name
+                for name in (*changed_at_once(part), *changed_as_arguments(part, names.changing))
+                if not names.is_imported(name)
+            )
+            before = names.objects.of(changes)
+            objects = names.objects.follow(part, binds)
+            in_calls = frozenset(changed_later(part))
             yield Statement(
                 node=part,
                 cell=cell,
@@ -141,13 +147,17 @@ def statements_of(cell: int, code: Code, names: Names, *, annotations_later: boo
                 binds=binds,
                 needs=needs,
                 changes=changes,
-                changed=changed,
-                objects=names.objects.follow(part, binds),
-                changes_later=frozenset(name for name in later if not names.is_imported(name)),
+                changed=before | names.objects.of(changes),  # a name may be given to an object and change it
+                objects=objects,
+                changes_later=frozenset(
+                    name for name in needs.sets | (needs.later & in_calls) if not names.is_imported(name)
+                ),
                 why_left_out=why,
                 magic=magic,
             )
             _follow(part, binds, names)
+            if in_calls and changes_arguments(part, in_calls):
+                names.changing |= binds
 
 
 def _single_imports(node: ast.stmt) -> Sequence[ast.stmt]:
@@ -164,7 +174,7 @@ def _import_of(node: ast.Import | ast.ImportFrom, alias: ast.alias) -> ast.stmt:
 
 
 def _first_line(node: ast.stmt) -> int:
-    decorators = node.decorator_list if isinstance(node, _DEFINITIONS) else []
+    decorators = node.decorator_list if isinstance(node, DEFINITIONS) else []
     return min([node.lineno, *(each.lineno for each in decorators)])
 
 
@@ -172,7 +182,7 @@ def _segment(lines: list[str], node: ast.stmt, line: int) -> str:
     """A statement's source; columns count bytes of UTF-8."""
     taken = lines[line - 1 : node.end_lineno]
     taken[-1] = taken[-1].encode()[: node.end_col_offset].decode()
-    if not isinstance(node, _DEFINITIONS):  # these begin their line, with their decorators
+    if not isinstance(node, DEFINITIONS):  # these begin their line, with their decorators
         taken[0] = taken[0].encode()[node.col_offset :].decode()
     return "\n".join(taken)
 
@@ -193,7 +203,8 @@ def _why_left_out(node: ast.stmt, names: Names) -> str:
         case ast.Expr(value=value):
             return _why_no_change(value, names)
         case ast.If(test=test, body=body, orelse=other):
-            return _NAMES[ast.If] if why_not(test, names) or _any_left_out([*body, *other], names) else ""
+            why = f"an if that {found}" if (found := why_not(test, names)) else ""
+            return why or (_NAMES[ast.If] if _any_left_out([*body, *other], names) else "")
         case ast.Try(body=body, handlers=handlers, orelse=other, finalbody=final):
             inner = [*body, *other, *final, *(each for handler in handlers for each in handler.body)]
             return _NAMES[ast.Try] if _any_left_out(inner, names) else ""
@@ -230,7 +241,7 @@ def _why_no_change(value: ast.expr, names: Names) -> str:
 
 def _follow(node: ast.stmt, binds: frozenset[str], names: Names) -> None:
     """Tell `names` what a statement has bound."""
-    if isinstance(node, _DEFINITIONS):
+    if isinstance(node, DEFINITIONS):
         names.bound(binds)
         names.defined(node.name)
         return
