@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from harness.host.errors import InvalidSubmissionError, UsageError
 from harness.host.identity import run_digest, run_key, score_digest
+from harness.host.packing import unpack_submission
 from harness.host.store.hand_ins import HandIn
 from harness.host.submission import load_submission
 
@@ -83,7 +84,25 @@ def keep(
         now.run,
         now.score,
     )
-    return store.record(hand_in, graded.report, graded.submission, again=again)
+    report, submission = graded.report, graded.submission
+    if again and submission is not None:
+        submission = _as_it_was_read(store, hand_in, submission)
+        place = submission.origin_of(report.run.place) if report.run.place else None
+        report = replace(report, run=replace(report.run, place=place), notes=submission.notes)
+    return store.record(hand_in, report, submission, again=again)
+
+
+def _as_it_was_read(store: Store, hand_in: HandIn, submission: Submission) -> Submission:
+    """A submission with what an earlier run of it knows of the notebook that its files were made of.
+
+    Raises:
+        StoreError: that cannot be read.
+    """
+    earlier = store.earlier(hand_in, submission)
+    if submission.notes or earlier is None or not earlier["notes"]:
+        return submission
+    _, lines = unpack_submission(store.artifacts.get(earlier["content"]))
+    return replace(submission, notes=tuple(earlier["notes"]), lines=lines)
 
 
 def key_of(assignment: Assignment, submission: Submission | None, why: str) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from harness.host.errors import StoreError, UsageError
 from harness.host.handed_in import HandedIn
 from harness.host.identity import harness_version, run_digest
-from harness.host.packing import unpack
+from harness.host.packing import unpack_submission
 from harness.host.store.hand_ins import moment
 from harness.host.store.listing import current_runs
 
@@ -73,7 +73,7 @@ def lay_out(
         if row["content"] is None:
             continue
         try:
-            files = unpack(store.artifacts.get(row["content"]))
+            files, _ = unpack_submission(store.artifacts.get(row["content"]))
         except StoreError as error:
             lost.append(error)
             continue

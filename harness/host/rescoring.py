@@ -13,7 +13,7 @@ from harness.host.checking import Checkable, check_runs
 from harness.host.data import load_data
 from harness.host.errors import StoreError, UsageError
 from harness.host.identity import run_digest, score_digest
-from harness.host.packing import unpack
+from harness.host.packing import unpack_submission
 from harness.host.records import Kept, Score
 from harness.host.reference import load_reference
 from harness.host.store.listing import current_runs
@@ -161,7 +161,7 @@ class Rescorer:
     def _submission(self, row: RowMapping) -> Submission | None:
         if row["content"] is None:
             return None
-        files = unpack(self._store.artifacts.get(row["content"]))
+        files, _ = unpack_submission(self._store.artifacts.get(row["content"]))
         return submission_of(row["submission"], files, Path(row["submission"]))
 
     def _checked(self, again: Checkable, checks: tuple[Check, ...]) -> None:

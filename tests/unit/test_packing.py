@@ -7,13 +7,15 @@ import subprocess
 import sys
 import tempfile
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harness.host.errors import InvalidSubmissionError
-from harness.host.packing import pack, unpack
+from harness.host.packing import pack, pack_submission, unpack, unpack_submission
+from harness.host.records import Place
 from harness.host.submission import load_submission, submission_of
 from tests.toy_guests import GALLERY
 
@@ -34,6 +36,18 @@ def test_what_is_packed_comes_out_as_it_was(files: dict[str, bytes]) -> None:
     packed = pack(files)
     assert unpack(packed) == files
     assert pack(dict(reversed(list(files.items())))) == packed
+
+
+@given(CONTENTS, st.dictionaries(st.integers(1), st.builds(Place, NAMES, st.integers(1)), max_size=8))
+def test_a_notebooks_lines_are_packed_beside_its_files(
+    files: dict[str, bytes], lines: dict[int, Place]
+) -> None:
+    """They are no file of the submission, and where there are none, nothing is packed beside."""
+    files = {**files, "config.toml": b"seed = 1\n"}
+    submission = replace(submission_of("s001", files, Path("s001")), lines=lines)
+    packed = pack_submission(submission)
+    assert unpack_submission(packed) == (files, lines)
+    assert (packed == pack(files)) == (not lines)
 
 
 @given(CONTENTS, CONTENTS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,15 +11,19 @@ from sqlalchemy import insert, select
 from harness.host.errors import UsageError
 from harness.host.identity import run_digest
 from harness.host.keeping import keep, key_of, key_of_path
+from harness.host.records import Place
 from harness.host.regrading import lay_out, to_run_again
 from harness.host.store.tables import RUNS, SCORES
 from harness.host.submission import load_submission
+from tests.notebooks import CONFIG, MODEL, notebook
 from tests.stored import NOON, Made, later, store_in
 from tests.toy_class import CLASS, ToyCourse
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from harness.host.grading import Graded
+    from harness.host.records import Submission
     from harness.host.store.store import Store
 
 READABLE = [student for student in CLASS if student != "unreadable"]
@@ -144,6 +149,37 @@ def test_what_was_handed_in_is_laid_out_file_by_file(store: Store, toy: ToyCours
         assert (read.sha256, read.files) == (was.submission.sha256, was.submission.files)
     written = sorted(str(path.relative_to(empty)) for path in empty.rglob("*") if path.is_file())
     assert len(written) == 2 * len(made)
+
+
+def test_what_is_known_of_a_notebook_is_known_after_it_was_run_again(
+    toy: ToyCourse, store: Store, empty: Path
+) -> None:
+    """However often: its notes, and the cell of an error. What is run again are the files made of it."""
+    path = empty.parent / "hw.ipynb"
+    path.write_bytes(notebook("print('hello')", MODEL, CONFIG))
+    first = load_submission(path, max_bytes=1 << 20)
+    lines = first.files["model.py"].decode().splitlines()
+    place = Place("model.py", lines.index("    def forward(self, x):") + 1)
+    graded = toy.grade("broken")
+    run = keep(store, told_at(graded, first, first.origin_of(place), "a" * 16), "s001", NOON)
+
+    for number in (1, 2):
+        before = store.read(run, private=False).report
+        rows = to_run_again(store, toy.assignment, (), everything=True)
+        [handed_in], _ = lay_out(store, rows, empty / str(number))
+        read = load_submission(handed_in.path, max_bytes=1 << 20)
+        assert (read.sha256, read.files, read.notes) == (first.sha256, first.files, ())
+        run = keep(store, told_at(graded, read, place, f"{number}" * 16), "s001", NOON, again=True)
+        after = store.read(run, private=False).report
+        assert after.notes == before.notes == first.notes
+        assert after.run.place == before.run.place == Place("hw.ipynb:cell 2", 9)
+
+
+def told_at(graded: Graded, submission: Submission, place: Place, run_id: str) -> Graded:
+    """A result as that of another submission, whose run ended at a place."""
+    run = replace(graded.report.run, run_id=run_id, place=place)
+    report = replace(graded.report, run=run, notes=submission.notes, submission_sha256=submission.sha256)
+    return replace(graded, report=report, submission=submission)
 
 
 @pytest.mark.parametrize("name", HOSTILE, ids=repr)

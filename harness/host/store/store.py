@@ -17,7 +17,7 @@ from sqlalchemy import func, insert, make_url, select
 
 from harness.host.errors import UsageError
 from harness.host.identity import config_digest, harness_version
-from harness.host.packing import pack
+from harness.host.packing import pack_submission
 from harness.host.store.artifacts import Artifacts
 from harness.host.store.database import Database
 from harness.host.store.hand_ins import Graded, microseconds, moment
@@ -132,6 +132,18 @@ class Store:
             _add_score(connection, number, report, hand_in.scored_by)
         return report.run.run_id
 
+    def earlier(self, hand_in: HandIn, submission: Submission) -> RowMapping | None:
+        """The row of the newest run of the very same hand-in, which may be run again; None: there is none."""
+        same = {
+            "assignment": hand_in.assignment,
+            "student": storable(hand_in.student),
+            "submission_sha256": submission.sha256,
+            "submitted": microseconds(hand_in.submitted),
+        }
+        with self.database.reading() as connection:
+            number = _replaced(connection, same)
+            return connection.execute(select(RUNS).where(RUNS.c.number == number)).mappings().first()
+
     def record_scores(self, reports: Mapping[int, Report], scored_by: str) -> None:
         """Add newer scores of runs, which count from now on: all of them or none.
 
@@ -209,7 +221,7 @@ class Store:
         """Write what a run was made of, and return the columns that name it."""
         run = report.run
         contents = {
-            "content": pack(submission.files) if submission is not None else b"",
+            "content": pack_submission(submission) if submission is not None else b"",
             "log": run.log.encode("utf-8", "backslashreplace"),
             "weights": run.kept.weights if run.kept is not None else b"",
             "test_predictions": run.predictions.tobytes() if run.predictions is not None else b"",
