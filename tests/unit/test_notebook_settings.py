@@ -7,6 +7,7 @@ import tomllib
 from typing import Any
 
 import pytest
+import tomli_w
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,7 +15,6 @@ from harness.host.config import TrainConfig
 from harness.host.errors import InvalidSubmissionError
 from harness.host.notebook.reading import read_notebook
 from harness.host.notebook.settings import KEYS, NOT_NEEDED, OF_OPTIMIZER, RENAMED
-from harness.host.notebook.toml import to_toml
 from tests.notebooks import MODEL, notebook
 
 SGD = {"name": "SGD"}
@@ -359,4 +359,4 @@ VALUES = st.recursive(
 @given(st.dictionaries(TEXTS, VALUES, max_size=5))
 def test_what_is_written_as_toml_is_read_the_same(table: dict[str, Any]) -> None:
     """All keys and values, whatever characters they are of."""
-    assert tomllib.loads(to_toml(table)) == table
+    assert tomllib.loads(tomli_w.dumps(table)) == table

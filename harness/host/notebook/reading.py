@@ -6,6 +6,8 @@ import ast
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
+import tomli_w
+
 from harness.host.errors import InvalidSubmissionError
 from harness.host.notebook import magics
 from harness.host.notebook.cells import LESS_CODE, read_cells, refuse
@@ -14,7 +16,6 @@ from harness.host.notebook.notes import notes_of
 from harness.host.notebook.selection import MODEL_CLASS, select
 from harness.host.notebook.settings import read_settings
 from harness.host.notebook.statements import statements_of
-from harness.host.notebook.toml import to_toml
 from harness.host.records import Place
 from harness.host.schema_errors import nearest, quoted
 
@@ -87,7 +88,7 @@ def _taken(contents: Contents, *, with_config: bool) -> Taken:
     taken_out = [(cell.number, magic) for cell, code in codes for magic in code.magics]
     return Taken(
         model=model,
-        config=to_toml(settings.table).encode() if settings else None,
+        config=tomli_w.dumps(settings.table).encode() if settings else None,
         lines=lines,
         notes=notes_of(contents, statements, taken_out, selection, settings),
     )
