@@ -18,19 +18,16 @@ import sys
 import tempfile
 from contextlib import suppress
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
-from packaging.version import Version
-
 from harness.host.cache import locked, user_cache
+from harness.host.distributions import installed, pinned
 from harness.host.errors import MachineError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from importlib import metadata
 
 GUEST_PACKAGES = ("torch", "numpy", "pandas")
 GUEST_SITE_PACKAGES = "/opt/harness/site-packages"
@@ -57,30 +54,12 @@ def guest_distributions() -> dict[str, metadata.Distribution]:
     Raises:
         MachineError: one of them is not installed.
     """
-    found: dict[str, metadata.Distribution] = {}
-    wanted = [Requirement(name) for name in GUEST_PACKAGES]
-    while wanted:
-        requirement = wanted.pop()
-        name = canonicalize_name(requirement.name)
-        if name in found or (requirement.marker and not requirement.marker.evaluate({"extra": ""})):
-            continue
-        try:
-            found[name] = metadata.distribution(name)
-        except metadata.PackageNotFoundError as error:
-            raise MachineError(
-                f"the package {name} is not installed, and submissions need it",
-                f"pip install -c constraints.txt {name}",
-            ) from error
-        wanted += [Requirement(text) for text in found[name].requires or ()]
-    return dict(sorted(found.items()))
+    return installed(GUEST_PACKAGES)
 
 
 def guest_requirements() -> tuple[str, ...]:
     """The same packages as pinned requirements, for building an image with what is installed here."""
-    return tuple(
-        f"{name}=={Version(distribution.version).public}"
-        for name, distribution in guest_distributions().items()
-    )
+    return pinned(guest_distributions())
 
 
 def ensure_guest_runtime(progress: Callable[[str], None] = lambda _: None) -> GuestRuntime:

@@ -14,11 +14,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
-from packaging.version import Version
-
 import harness
+from harness.host.distributions import installed, pinned
 from harness.host.errors import MachineError
 from harness.host.packing import pack
 
@@ -46,7 +43,7 @@ def harness_wheel() -> tuple[str, bytes]:
     Raises:
         MachineError: the harness is not installed, only lying there.
     """
-    distribution = _installed()
+    distribution = _this()
     name = f"{NAME}-{distribution.version}"
     files = {f"{NAME}/{path}": content for path, content in package_files().items()}
     files |= {f"{name}.dist-info/{path}": text.encode() for path, text in _about(distribution).items()}
@@ -66,23 +63,11 @@ def package_files() -> dict[str, bytes]:
 
 def constraints() -> str:
     """The versions of all that this harness needs, as they are installed here, for ``pip install -c``."""
-    found: dict[str, str] = {}
-    wanted = [Requirement(text) for text in _installed().requires or ()]
-    while wanted:
-        requirement = wanted.pop()
-        name = canonicalize_name(requirement.name)
-        if name in found or (requirement.marker and not requirement.marker.evaluate({"extra": ""})):
-            continue
-        try:
-            distribution = metadata.distribution(name)
-        except metadata.PackageNotFoundError as error:
-            raise MachineError(f"the package {name} is not installed", f"pip install {name}") from error
-        found[name] = Version(distribution.version).public  # torch's +cpu is this machine's choice
-        wanted += [Requirement(text) for text in distribution.requires or ()]
-    return "".join(f"{name}=={version}\n" for name, version in sorted(found.items()))
+    needed = installed(_this().requires or ())
+    return "".join(f"{requirement}\n" for requirement in pinned(needed))
 
 
-def _installed() -> metadata.Distribution:
+def _this() -> metadata.Distribution:
     try:
         return metadata.distribution(NAME)
     except metadata.PackageNotFoundError as error:
