@@ -205,6 +205,13 @@ def test_another_name_for_the_model_is_proposed() -> None:
     assert code(NN, "class My_Model(nn.Module): pass\nMyModel = My_Model")[-1] == "MyModel = My_Model"
 
 
+def test_another_name_for_the_model_needs_no_more_than_the_model() -> None:
+    """To give a class a second name calls nothing, so that a name that it may miss later is told, as ever."""
+    model = uses("missing").replace("MyModel", "Net")
+    assert code(NN, model, "MyModel = Net")[-1] == "MyModel = Net"
+    assert "class Net in cell 2 uses missing, which no cell defines" in notes(NN, model, "MyModel = Net")
+
+
 def test_names_are_compared_as_python_does() -> None:
     """Letters that Python takes for the same are the same: a class in wide letters is MyModel."""
     assert code(NN, "class \uff2d\uff59\uff2d\uff4f\uff44\uff45\uff4c(nn.Module): pass")[1].startswith(

@@ -116,9 +116,8 @@ def _listed(statements: Iterable[Statement]) -> str:
 def _warning(unmet: Unmet) -> str:
     other, name = unmet.left_out, _cut(unmet.name)
     if other is not None and unmet.kept is not None:
-        return (
-            f"{name} is as {unmet.kept.where} has it: {other.where} changes it {unmet.how}, which is left out"
-        )
+        does = "makes it" if unmet.how.startswith("of ") else "changes it"
+        return f"{name} is as {unmet.kept.where} has it: {other.where} {does} {unmet.how}, which is left out"
     user = (
         f"{', '.join(_names(unmet.user)) or 'what stands'} in cell {unmet.user.cell}"
         if unmet.user

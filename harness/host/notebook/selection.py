@@ -117,7 +117,7 @@ class _Selecting:
             how = f"by {statement.why_left_out}" if statement.why_left_out else ""
             if not how:
                 needed = statement.needs.now
-                if not statement.is_definition:
+                if not (statement.is_definition or statement.is_new_name):
                     needed |= self._needed_when_called(position)
                 missing = next((each for each in sorted(needed) if not self._is_there(each, position)), "")
                 if missing:

@@ -81,14 +81,14 @@ class Statement:
         return f"cell {self.cell}, line {self.line}"
 
     @property
-    def is_import(self) -> bool:
-        """Whether it only imports."""
-        return isinstance(self.node, _IMPORTS)
-
-    @property
     def is_definition(self) -> bool:
         """Whether it is a class or a function."""
         return isinstance(self.node, DEFINITIONS)
+
+    @property
+    def is_new_name(self) -> bool:
+        """Whether it gives something one more name, and calls nothing."""
+        return isinstance(self.node, ast.Assign) and isinstance(self.node.value, ast.Name)
 
     @property
     def is_conditional(self) -> bool:
