@@ -271,6 +271,7 @@ def test_a_gradescope_bundle_grades(course: Path, tmp_path: Path, programs: Path
         (home / "source" / name).chmod(0o755)
     done_ = job.script(home / "source" / "setup.sh", {"AUTOGRADER": str(home)})
     assert done_.status == 0, done_.log
+    assert re.search(r"^sha256:[0-9a-f]{64}$", done_.log, re.MULTILINE), "nothing was prepared for the first run"
     assert (home / "source" / "reference" / "sum" / "answers.csv").stat().st_mode & 0o077 == 0
 
     done_ = job.script(home / "source" / "run_autograder", {"AUTOGRADER": str(home)})
@@ -306,6 +307,13 @@ def test_a_bundle_without_answers_is_what_a_kit_has(course: Path, tmp_path: Path
     assert b"split" not in files["assignments/sum/assignment.toml"]
     assert b"--sandbox none" in files["run_autograder"]
     assert (out / "run_autograder").stat().st_mode & 0o100
+
+    answers = (course / "reference" / "sum" / "answers.csv").read_text()
+    (course / "assignments" / "sum" / "README.md").write_text(f"# A sum\n\n{answers}")
+    told = ci(course, *arguments[:-1], str(tmp_path / "another"))
+    assert told.returncode == 2
+    assert "README.md: the reference's answers.csv" in told.stderr
+    assert not (tmp_path / "another").exists()
 
 
 @pytest.mark.parametrize(

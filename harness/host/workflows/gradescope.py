@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from harness.host.assignment import reference_folder
 from harness.host.errors import UsageError
 from harness.host.packing import pack
 from harness.host.reference import FILE_NAME as REFERENCE_FILE
 from harness.host.reference import load_reference
 from harness.host.release.kit import make_kit
+from harness.host.release.release import searched_kit
 from harness.host.release.wheel import constraints, harness_wheel
 from harness.host.workflows.writing import filled
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from harness.host.assignment import Assignment
+    from harness.host.release.kit import Kit
 
 SCRIPTS = frozenset({"setup.sh", "run_autograder"})
 ARCHIVE = "autograder.zip"
@@ -48,7 +51,7 @@ def bundle(
             "leave out --reference, or take --sandbox bubblewrap where that works",
         )
     if reference is None:
-        kit = make_kit(assignment, (), note).files
+        kit = _kit(assignment, note).files
         files = {path: content for path, content in kit.items() if path.startswith(_OF_A_KIT)}
     else:
         files = {**_whole(assignment), **_answers(assignment, reference)}
@@ -62,6 +65,21 @@ def bundle(
 def archive(files: dict[str, bytes]) -> bytes:
     """The files as the .zip to be uploaded."""
     return pack(files)
+
+
+def _kit(assignment: Assignment, note: Callable[[str], None]) -> Kit:
+    """What students get, searched as it is for them where the answers are at hand."""
+    reference = reference_folder(assignment)
+    if not reference.is_dir():
+        note(f"there is no {reference}, so nobody has searched the bundle for what it tells of the answers")
+        return make_kit(assignment, (), note)
+    kit, leaks = searched_kit(assignment, reference, (), {}, note)
+    if leaks:
+        raise UsageError(
+            f"student code could read what is hidden: {leaks[0].path}: {leaks[0].what}",
+            f"harness release {assignment.id} names all that there is of it",
+        )
+    return kit
 
 
 def _whole(assignment: Assignment) -> dict[str, bytes]:

@@ -29,5 +29,8 @@ PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu \
   "$home/harness/bin/pip" install --no-compile --no-cache-dir \
   --constraint "$home/source/constraints.txt" "$home"/source/packages/harness-*.whl
 
+# Each submission gets a new copy of this container: what its first run would prepare is prepared here.
+"$home/harness/bin/harness" runtime
+
 # What is in the bundle is nobody's but the autograder's.
 chmod -R go= "$home/source"
