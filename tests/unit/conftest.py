@@ -1,4 +1,4 @@
-"""Sample runs for the tests of what people are shown."""
+"""Sample runs for the tests of what people are shown, and new assignments for those of a look at them."""
 
 from __future__ import annotations
 
@@ -21,9 +21,11 @@ from harness.host.records import (
     Runtime,
     Score,
 )
+from harness.host.scaffold.assignment import new_assignment
 from harness.host.store.place import Place as StorePlace
 from harness.host.store.store import Store
 from harness.protocol import Outcome, Phase
+from tests.made import TARGETS, Made, copied
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -148,3 +150,24 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> StorePlace:
 def store(place: StorePlace) -> Store:
     """An empty store, in each kind of database that there is."""
     return Store(place)
+
+
+@pytest.fixture(scope="session")
+def courses(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A new assignment of each task."""
+    course = tmp_path_factory.mktemp("course")
+    for task in TARGETS:
+        new_assignment(course, task, task)
+    return course
+
+
+@pytest.fixture
+def numbers(courses: Path, tmp_path: Path) -> Made:
+    """A sound assignment of regression."""
+    return copied(courses, tmp_path / "numbers", "regression")
+
+
+@pytest.fixture
+def classes(courses: Path, tmp_path: Path) -> Made:
+    """A sound assignment of classification."""
+    return copied(courses, tmp_path / "classes", "classification")

@@ -81,10 +81,23 @@ def test_solutions_that_earn_their_tiers_pass(
         ({"public": 0.796}, WARNING, "another seed"),
         ({"public": 0.4, "private": 0.6}, WARNING, "another split_key"),
         ({"width": 0.4}, WARNING, "more test rows"),
-        ({"outcome": Outcome.TIME_LIMIT, "message": "too long"}, PROBLEM, "mend it"),
+        ({"public": 1.7}, PROBLEM, "no better than the solution of medium"),
+        ({"outcome": Outcome.TIME_LIMIT, "message": "too long"}, PROBLEM, "raise that limit"),
+        ({"outcome": Outcome.RUNTIME_ERROR, "message": "no"}, PROBLEM, "mend it"),
         ({"finding": "the batch matters"}, PROBLEM, "mend it"),
     ],
-    ids=["one half", "both halves", "too good", "close", "halves differ", "wide", "fails", "dependent"],
+    ids=[
+        "one half",
+        "both halves",
+        "too good",
+        "close",
+        "halves differ",
+        "wide",
+        "worse",
+        "too slow",
+        "fails",
+        "dependent",
+    ],
 )
 def test_a_solution_that_does_not_fit_is_told(
     change: dict[str, Any],
@@ -111,6 +124,15 @@ def test_the_easiest_tiers_threshold_is_kept_from_chance(
     ]
 
 
+def test_no_threshold_is_proposed_for_what_a_constant_scores_too(
+    made: tuple[Assignment, Path], runs: Callable[..., Callable[[Path], Report]]
+) -> None:
+    """A solution that learns nothing has to be mended, not its tier."""
+    findings = found(made, runs(simple={"public": 4.0}), "simple")
+
+    assert ["no better than always predicting the same" in finding.todo for finding in findings] == [True]
+
+
 @pytest.mark.parametrize(
     ("usage", "level", "words"),
     [
@@ -133,6 +155,18 @@ def test_limits_without_room_are_told(
 
     assert [finding.level for finding in findings] == [level]
     assert words in findings[0].detail
+
+
+def test_a_limit_with_room_is_proposed(
+    made: tuple[Assignment, Path], runs: Callable[..., Callable[[Path], Report]]
+) -> None:
+    """Twice of what is taken, rounded up; none where a solution was stopped, whose need nobody knows."""
+    runtime = Runtime(2.0, 11.2, 4.0, 2.0, 170 << 20)
+    play = {"boss": {"runtime": runtime}}
+    stopped = {"strong": {"outcome": Outcome.TIME_LIMIT, "message": "too long"}}
+
+    assert [finding.todo for finding in found(made, runs(**play), "limits")] == ["23 leaves room"]
+    assert found(made, runs(**play, **stopped), "limits") == []
 
 
 def test_a_tier_without_a_solution_is_told(made: tuple[Assignment, Path]) -> None:

@@ -127,7 +127,8 @@ def _read(assignment: Assignment, path: str) -> bytes:
         return file.read_bytes()
     except OSError as error:
         raise UsageError(
-            f"{file} cannot be read: {error.strerror}", "every kit has it" if path == HANDOUT else ""
+            f"{file} cannot be read: {error.strerror}",
+            f"write {path}: every kit has it" if path == HANDOUT else "",
         ) from error
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.host.metrics import METRICS
 from harness.host.validation.findings import Finding, passed, problem, some, warning
+from harness.protocol import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -25,6 +27,7 @@ CLOSE = 0.01  # of a score: another seed may miss it
 UNLIKE = 3.0  # standard errors between the halves
 WIDTH = 2 * 1.96  # standard errors in a 95 % interval
 MIB = 1 << 20
+LIMITS = {Outcome.TIME_LIMIT, Outcome.MEMORY_LIMIT, Outcome.PROCESS_LIMIT, Outcome.OUTPUT_LIMIT}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +64,7 @@ def check_solutions(assignment: Assignment, reference: Path, run: Runner) -> Ite
     Raises:
         HarnessError: this machine could not run one.
     """
-    measured = []
+    measured, stopped = [], False
     for tier in assignment.tiers:
         folder = reference / FOLDER / tier.name
         if not folder.is_dir():
@@ -69,14 +72,20 @@ def check_solutions(assignment: Assignment, reference: Path, run: Runner) -> Ite
         report = run(folder)
         score = report.run.score
         if report.run.outcome != "ok":
-            yield problem(f"solution {tier.name}", f"{report.run.outcome}: {report.run.message}", "mend it")
+            stopped |= report.run.outcome in LIMITS
+            yield problem(
+                f"solution {tier.name}",
+                f"{report.run.outcome}: {report.run.message}",
+                "raise that limit, or make it take less" if report.run.outcome in LIMITS else "mend it",
+            )
             continue
         scores = tuple(half for half in (score.public, score.private) if half is not None)
         measured.append(Measured(tier, report, scores))
     for weaker, each, stronger in _with_neighbours(measured):
         yield from _earned(assignment, weaker, each)
         yield from _told_apart(each, stronger)
-    yield from _needs(assignment, measured)
+    if not stopped:  # else nobody knows how much the limits would have to be
+        yield from _needs(assignment, measured)
 
 
 def check_starter_run(assignment: Assignment, starter: Path, run: Runner) -> Iterator[Finding]:
@@ -119,11 +128,10 @@ def _earned(assignment: Assignment, weaker: Measured | None, each: Measured) -> 
         if any(metric.at_least_as_good(half.value, other.threshold) for half in each.scores)
     ]
     if not metric.at_least_as_good(worst, tier.threshold):
-        fit = _fitting(each, weaker, each.report.run.score)
         yield problem(
             subject,
             f"it scores {shown}, and its tier asks for {tier.threshold:g}",
-            f"a threshold of {fit:.3g} would fit",
+            _advice(each, weaker, each.report.run.score),
         )
     elif above:
         yield warning(subject, f"it scores {shown}, which reaches {some(above)} too", "make that tier harder")
@@ -137,18 +145,24 @@ def _earned(assignment: Assignment, weaker: Measured | None, each: Measured) -> 
         yield problem(subject, each.report.run.finding, "mend it: students learn from it later")
 
 
-def _fitting(each: Measured, weaker: Measured | None, score: Score) -> float:
-    """A threshold a little beyond a solution's worst half, but not past the middle to the next weaker one."""
+def _advice(each: Measured, weaker: Measured | None, score: Score) -> str:
+    """A threshold for a solution that misses its own, if it is better than the next weaker one.
+
+    It lies a little beyond the solution's worst half, but not past the middle to the weaker one.
+    """
     best_is_low = score.direction == "min"
     worst = (max if best_is_low else min)(half.value for half in each.scores)
     fit = worst * (1 + MARGIN if best_is_low else 1 - MARGIN)
-    other = score.chance
+    other, whose = score.chance, "always predicting the same"
     if weaker is not None:
         other = (min if best_is_low else max)(half.value for half in weaker.scores)
-    if other is None:
-        return fit
-    middle = (worst + other) / 2
-    return min(fit, middle) if best_is_low else max(fit, middle)
+        whose = f"the solution of {weaker.tier.name}"
+    if other is not None:
+        if other <= worst if best_is_low else other >= worst:
+            return f"it is no better than {whose}: mend it"
+        middle = (worst + other) / 2
+        fit = min(fit, middle) if best_is_low else max(fit, middle)
+    return f"a threshold of {fit:.3g} would fit"
 
 
 def _told_apart(each: Measured, stronger: Measured | None) -> Iterator[Finding]:
@@ -196,7 +210,7 @@ def _needs(assignment: Assignment, measured: list[Measured]) -> Iterator[Finding
             yield kind(
                 "limits",
                 f"{name} is {limit:g}, and a solution takes {need:.3g}",
-                f"{2 * need:.0f} leaves room",
+                f"{math.ceil(2 * need)} leaves room",
             )
     if not tight:
         taken = ", ".join(f"{name} {need:.3g} of {limit:g}" for name, (need, limit) in needs.items())
