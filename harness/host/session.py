@@ -155,10 +155,12 @@ def assignment_folder(submission: Path, named: str | None) -> Path:
     here = Path.cwd()
     if named is not None:
         return find_assignment(named, here)
+    config, why = {}, "the submission's config.toml names no assignment"
     try:
         config = load_submission(submission, max_bytes=1 << 26).config
-    except InvalidSubmissionError:
-        config = {}  # what is wrong with it is for the grading to say
+    except InvalidSubmissionError as error:  # which is for the grading to say, once it is known by what
+        where = f"{error.file}, line {error.line}: " if error.file and error.line else ""
+        why = f"which assignment this is for cannot be read: {where}{error.message}"
     wanted = config.get("assignment")
     if isinstance(wanted, str):
         return find_assignment(wanted, here)
@@ -166,7 +168,7 @@ def assignment_folder(submission: Path, named: str | None) -> Path:
     if len(known) == 1:
         return find_assignment(known[0], here)
     raise UsageError(
-        "the submission's config.toml names no assignment",
+        why,
         f"name it: --assignment {'|'.join(known) or 'ID'} (looked for in {here}/assignments and above)",
     )
 

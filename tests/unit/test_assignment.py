@@ -18,6 +18,7 @@ from harness.host.assignment import (
 )
 from harness.host.config import TrainConfig
 from harness.host.errors import UsageError
+from harness.host.session import assignment_folder
 from harness.host.tasks import METRIC_DIRECTIONS
 
 if TYPE_CHECKING:
@@ -192,3 +193,21 @@ def test_reading_what_was_handed_in_imports_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "False"]
+
+
+def test_what_hides_which_assignment_it_is_for_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where there are several, a config that cannot be read is told with its line."""
+    for name in ("one", "two"):
+        (tmp_path / "assignments" / name).mkdir(parents=True)
+        (tmp_path / "assignments" / name / "assignment.toml").write_text("")
+    submission = tmp_path / "submission"
+    submission.mkdir()
+    (submission / "model.py").write_text("")
+    monkeypatch.chdir(tmp_path)
+    for config, words in [("epochs = 1\nx = = 1\n", "config.toml, line 2: "), ("epochs = 1\n", "names no")]:
+        (submission / "config.toml").write_text(config)
+        with pytest.raises(UsageError, match=words) as caught:
+            assignment_folder(submission, None)
+        assert "--assignment one|two" in caught.value.fix
