@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from harness.host.pages import write_pages
-from harness.host.store.store import Store, place_of
+from harness.host.store.place import place_of
+from harness.host.store.store import Store
 from tests.end_to_end.conftest import MODEL, ROOT
 from tests.end_to_end.test_batch import batch, results_in
 from tests.end_to_end.test_watch import next_report, watching
