@@ -79,6 +79,14 @@ def test_filling_changes_no_other_cell(
             assert was == now or (number, index) == (row, column)
 
 
+def test_the_header_alone_tells_what_separates_cells(tmp_path: Path) -> None:
+    """Wherever its line ends: cells further down may be full of other signs."""
+    for end in ("\r\n", "\n", "\r"):
+        sheet = sheet_of(tmp_path, f"name;grade{end},,,;1{end}")
+        assert sheet.delimiter == ";"
+        assert [row.raw for row in sheet.rows] == [("name", "grade"), (",,,", "1")]
+
+
 def test_what_is_filled_in_is_read_by_others(tmp_path: Path) -> None:
     """Python's own reader finds the new cells in their places."""
     sheet = sheet_of(tmp_path, 'name;grade\r\n"a;""b""";"1"\r\nc;2')

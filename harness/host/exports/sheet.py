@@ -105,7 +105,7 @@ def read_sheet(path: Path) -> Sheet:
     mark = _MARK if text.startswith(_MARK) else ""
     text = text.removeprefix(_MARK)
     # A name with a comma in it is in quotes, so what separates cells is the one that is there most often.
-    head = _QUOTED.sub("", text[:_LONGEST_HEAD]).partition("\n")[0]
+    head = _BREAK.split(_QUOTED.sub("", text[:_LONGEST_HEAD]), maxsplit=1)[0]
     rows = _rows(path, text, max(_DELIMITERS, key=head.count))
     if not rows or len(rows[0].raw) == 1:
         raise UsageError(f"{path} has no first line with the names of columns", DOWNLOAD_ANEW)
