@@ -54,6 +54,8 @@ BAD = [
     "https://git.example.org/s001.git#@{-1}",
     "https://git.example.org/s001.git#",
     "https://git.example.org/s001.git//../other",
+    "https://git.example.org/s001.git//a\nb",
+    "s001.git//\n",
     "https://git.example.org/s001.git#main//",
     "file://host/s001.git",
     "file:relative",

@@ -72,8 +72,8 @@ def parse_address(written: str, home: Path) -> Address:
     parts = tuple(part for part in folder.split("/") if part)
     if (hash_ and not _BRANCH.fullmatch(branch)) or (slashes and not parts):
         raise _wrong(written, "its branch or folder cannot be one")
-    if any(part in {".", ".."} for part in parts):
-        raise _wrong(written, "its folder leads somewhere else")
+    if any(part in {".", ".."} or not part.isprintable() for part in parts):
+        raise _wrong(written, "its folder cannot be one")
     return Address(url, protocol, branch, parts)
 
 
