@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 ENGINE_SOCKET = Path("/var/run/docker.sock")
 NOTHING_WORKS = (
-    "`harness doctor` shows what is missing; for your own code alone, on your own machine, "
+    "`make doctor` (`harness doctor`) shows what is missing; for your own code alone, on your own machine, "
     "there is --sandbox none, which protects nothing"
 )
 
