@@ -19,7 +19,7 @@ from harness.host.store.place import place_of
 from harness.host.store.store import Store
 from tests.end_to_end.conftest import CONFIG, HARNESS, MODEL
 from tests.end_to_end.jobs import Job, python_for_jobs, read
-from tests.repositories import Repository
+from tests.repositories import LINK, Repository
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -198,6 +198,28 @@ def test_a_pull_request_is_graded_with_nothing_private_shown(
     store = Store(place_of(str(tmp_path / "results" / "runs.sqlite"), None, tmp_path))
     (run,) = list_runs(store, "sum", None, None, 9)
     assert (run["student"], run["outcome"]) == ("s001", "ok")
+
+
+def test_a_fork_cannot_hand_in_what_the_course_has(
+    written: Callable[..., Path], course: Path, tmp_path: Path, programs: Path
+) -> None:
+    """A folder of it that is a link is not followed, to the reference solutions say."""
+    own, fork = Repository(tmp_path / "course.git"), Repository(tmp_path / "fork.git")
+    solutions = {f"reference/sum/solutions/one/{name}": text for name, text in GOOD.items()}
+    own.push({**courses(course), **solutions})
+    link = fork.blob(b"../course/reference/sum/solutions")
+    fork.point(fork.tree((LINK, b"homework", link)))
+    context = {
+        "vars.COURSE_REPOSITORY": "course/hidden",
+        "github.event.pull_request.head.repo.full_name": "s001/fork",
+        "github.event.pull_request.user.login": "s001",
+    }
+    job = Job(tmp_path / "job", programs, {"course/hidden": own.path, "s001/fork": fork.path}, context)
+    done = job.github(read(written("github", "--instructor", "--submission", "homework/one") / PULL_REQUEST))
+
+    assert done.status != 0
+    assert "there is no" in done.log
+    assert "points" not in done.log
 
 
 @pytest.mark.bubblewrap
