@@ -43,7 +43,7 @@ InstructorOption = Annotated[
 SubmissionOption = Annotated[
     str, typer.Option(metavar="DIR", help="The submission's folder in a student's repository.")
 ]
-WallOption = Annotated[RunnerChoice, typer.Option(help="Where student code runs.")]
+RunnerOption = Annotated[RunnerChoice, typer.Option(help="Where student code runs.")]
 
 
 @app.command()
@@ -53,7 +53,7 @@ def github(
     out: FolderOption = Path(),
     instructor: InstructorOption = False,
     submission: SubmissionOption = "submission",
-    sandbox: WallOption = RunnerChoice.BUBBLEWRAP,
+    sandbox: RunnerOption = RunnerChoice.BUBBLEWRAP,
 ) -> None:
     """Write workflows for GitHub Actions: a self-check on each push, or the course's grading."""
     _write("github", assignment, out, sandbox, submission, instructor=instructor)
@@ -66,7 +66,7 @@ def gitlab(
     out: FolderOption = Path(),
     instructor: InstructorOption = False,
     submission: SubmissionOption = "submission",
-    sandbox: WallOption = RunnerChoice.BUBBLEWRAP,
+    sandbox: RunnerOption = RunnerChoice.BUBBLEWRAP,
 ) -> None:
     """Write a pipeline for GitLab CI: a self-check on each push, or the course's scheduled grading."""
     _write("gitlab", assignment, out, sandbox, submission, instructor=instructor)

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from harness.host.data import row_keys
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -34,6 +36,7 @@ class Rows:
 
     def __init__(self, data: Data) -> None:
         self._data = data
+        self._known: dict[tuple[int, ...], dict[bytes, int]] = {}
         self._names = {name: place for place, name in enumerate(data.features)}
         self._values = {
             place: levels
@@ -49,8 +52,8 @@ class Rows:
         with np.errstate(over="ignore"):
             cells = np.column_stack([column.values for column in table.columns]).astype(np.float32)
         for columns, features in self._pairings(table, cells):
-            known = self._known(features)
-            found = [known.get(key, NOBODY) for key in _keys(cells[:, columns])]
+            known = self._known_by(features)
+            found = [known.get(key, NOBODY) for key in row_keys(cells[:, columns])]
             if any(place != NOBODY for place in found):
                 return np.array(found)
         return nowhere
@@ -85,15 +88,13 @@ class Rows:
                 found[place] = features[0]
         return found
 
-    def _known(self, features: Sequence[int]) -> dict[bytes, int]:
+    def _known_by(self, features: Sequence[int]) -> dict[bytes, int]:
         """The test rows that nothing else is like, by some of their features."""
-        trained = set(_keys(self._data.train_inputs[:, features]))
+        if (kept := self._known.get(tuple(features))) is not None:
+            return kept
+        trained = set(row_keys(self._data.train_inputs[:, features]))
         known: dict[bytes, int] = {}
-        for place, key in enumerate(_keys(self._data.test_inputs[:, features])):
+        for place, key in enumerate(row_keys(self._data.test_inputs[:, features])):
             known[key] = NOBODY if key in known or key in trained else place
+        self._known[tuple(features)] = known
         return known
-
-
-def _keys(cells: NDArray[np.float32]) -> list[bytes]:
-    plain = np.ascontiguousarray(cells + np.float32(0))  # -0.0 is 0.0
-    return [row.tobytes() for row in plain]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from harness.host.data import row_keys
 from harness.host.metrics import METRICS
 from harness.host.validation.findings import Finding, passed, problem, share, warning
 
@@ -25,7 +26,7 @@ FEW = 0.01  # of the rows: what chance and public data bring along
 NEAR = 0.05  # of the median distance of any two rows: what rounding and a little noise leave
 MOST_TESTED, MOST_TRAINED = 2_000, 20_000  # rows, of which the nearest are looked for
 AT_ONCE = 256
-TODO = "in build.py, keep one of the rows with the same features before the split"
+KEEP_ONE = "in build.py, keep one of the rows with the same features before the split"
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -50,7 +51,7 @@ def find_twins(data: Data, answers: NDArray[np.float64]) -> Iterator[Finding]:
         data: the assignment's rows.
         answers: (M,) of the test rows.
     """
-    trained, tested = _keys(data.train_inputs), _keys(data.test_inputs)
+    trained, tested = row_keys(data.train_inputs), row_keys(data.test_inputs)
     targets = dict(zip(trained, data.train_targets.tolist(), strict=True))
     twins = [place for place, key in enumerate(tested) if key in targets]
     if twins:
@@ -60,7 +61,7 @@ def find_twins(data: Data, answers: NDArray[np.float64]) -> Iterator[Finding]:
         yield (problem if worse else warning)(
             "twins",
             f"{share(len(twins), len(tested))} test rows have a training row's features, {same} its target",
-            TODO,
+            KEEP_ONE,
         )
     else:
         yield passed("twins", "no test row has the features of a training row")
@@ -70,13 +71,8 @@ def find_twins(data: Data, answers: NDArray[np.float64]) -> Iterator[Finding]:
             yield warning(
                 "repeated rows",
                 f"{share(repeated, len(keys))} {name} rows have the features of another",
-                TODO,
+                KEEP_ONE,
             )
-
-
-def _keys(inputs: NDArray[np.float32]) -> list[bytes]:
-    plain = inputs + np.float32(0)  # -0.0 is 0.0
-    return [row.tobytes() for row in plain]
 
 
 def find_near_twins(assignment: Assignment, data: Data, answers: NDArray[np.float64]) -> Iterator[Finding]:

@@ -25,8 +25,8 @@ if [[ -z $python ]]; then
 fi
 
 "$python" -m venv "$home/harness"
-PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu \
-  "$home/harness/bin/pip" install --no-compile --no-cache-dir \
+# Here `export PIP_EXTRA_INDEX_URL=...` can name an index with a torch for CPUs alone, which is much smaller.
+"$home/harness/bin/pip" install --no-compile --no-cache-dir \
   --constraint "$home/source/constraints.txt" "$home"/source/packages/harness-*.whl
 
 # Each submission gets a new copy of this container: what its first run would prepare is prepared here.
